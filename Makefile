@@ -22,6 +22,7 @@ help: ## Show this list
 
 .PHONY: install
 install: $(STAMP) ## Python 3.12, a virtual environment from the hashed lock, quantga itself
+	@:
 
 # An environment that no longer runs (its Python was removed, the folder was moved) is made anew.
 # uv comes from the lock too: a `uv` of the machine may be a shim that fails under this folder's .python-version.
