@@ -1,0 +1,56 @@
+"""quantga evolves trading strategies for crypto perpetuals and trades the ones that can be believed.
+
+The names below are the interface that others build on; each is loaded when it is first used, so that importing
+quantga is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantga.api import appraise, backtest, evolve, random_programs
+    from quantga.engine.backtest import Backtest
+    from quantga.engine.costs import Costs
+    from quantga.lang.bars import Bars
+    from quantga.lang.evaluate import evaluate
+    from quantga.lang.parse import parse
+    from quantga.lang.program import Program
+    from quantga.settings import Settings
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Backtest": "quantga.engine.backtest",
+    "Bars": "quantga.lang.bars",
+    "Costs": "quantga.engine.costs",
+    "Program": "quantga.lang.program",
+    "Settings": "quantga.settings",
+    "appraise": "quantga.api",
+    "backtest": "quantga.api",
+    "evaluate": "quantga.lang.evaluate",
+    "evolve": "quantga.api",
+    "parse": "quantga.lang.parse",
+    "random_programs": "quantga.api",
+}
+
+__all__ = [
+    "Backtest",
+    "Bars",
+    "Costs",
+    "Program",
+    "Settings",
+    "appraise",
+    "backtest",
+    "evaluate",
+    "evolve",
+    "parse",
+    "random_programs",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    if name not in _HOME:
+        raise AttributeError(f"module 'quantga' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
