@@ -33,6 +33,7 @@ FLOORS = {
     "telemetry": 4,
     "report": 4,
     "secrets": 4,
+    "api": 4,
     "cli": 4,
     "__main__": 4,
 }
@@ -43,8 +44,7 @@ ONLY_IN = {
     "vectorbt": ("engine.auditor",),
     "deap": ("evolve.",),
     "duckdb": ("store.",),
-    "hyperliquid": ("venue.",),
-    "dotenv": (),
+    "hyperliquid": ("venue.", "exchange."),
 }
 # Not even there when the module is imported: it takes seconds.
 INSIDE_FUNCTIONS = {"vectorbt"}
