@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LOCK := requirements-dev.lock
 
-# Every Ray process imports hundreds of modules: without compiled bytecode each start takes three times as long.
+# Every Ray process imports hundreds of modules: without compiled bytecode each start takes far longer.
 # uv compiles only when told to, and many build environments switch bytecode off.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
