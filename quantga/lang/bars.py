@@ -102,7 +102,9 @@ class Bars:
             if name in other.columns:
                 column = np.full(len(self), np.nan)
                 if last > first:
-                    column[first - self.origin : last - self.origin] = other[name][first - other.origin : last - other.origin]
+                    column[first - self.origin : last - self.origin] = other[name][
+                        first - other.origin : last - other.origin
+                    ]
                 joined[f"ref_{name}"] = column
         return self.with_columns(joined)
 
@@ -118,7 +120,9 @@ class Bars:
         interval = interval or _spacing(time, symbol)
         off = np.flatnonzero(time % interval)
         if len(off):
-            raise BadBars(f"{symbol}: row {off[0]} opens at {time[off[0]]} ms, which is not on the grid of {interval} ms")
+            raise BadBars(
+                f"{symbol}: row {off[0]} opens at {time[off[0]]} ms, which is not on the grid of {interval} ms"
+            )
         rows = time // interval - time[0] // interval
         grid: dict[str, Floats] = {}
         for name, column in columns.items():
@@ -171,7 +175,7 @@ def _frozen(column: Floats) -> Floats:
 
 
 def _check_rows(time: Ints, columns: Mapping[str, Floats], symbol: str) -> None:
-    if len(time) < 2:  # noqa: PLR2004 (one bar has no spacing)
+    if len(time) < 2:
         raise BadBars(f"{symbol or 'the table'}: at least two bars are needed, there are {len(time)}")
     late = np.flatnonzero(np.diff(time) <= 0)
     if len(late):
@@ -191,7 +195,9 @@ def _check_rows(time: Ints, columns: Mapping[str, Floats], symbol: str) -> None:
     inside = (high < np.fmax(prices["open"], prices["close"])) | (low > np.fmin(prices["open"], prices["close"]))
     bad = np.flatnonzero(inside | (columns["volume"] < 0))
     if len(bad):
-        raise BadBars(f"{symbol or 'the table'}: row {bad[0]} has a high or low inside open and close, or a volume below 0")
+        raise BadBars(
+            f"{symbol or 'the table'}: row {bad[0]} has a high or low inside open and close, or a volume below 0"
+        )
 
 
 def _spacing(time: Ints, symbol: str) -> int:

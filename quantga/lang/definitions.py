@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from quantga.lang.kinds import IMMEDIATE, Kind
+from quantga.lang.kinds import IMMEDIATE
 from quantga.lang.ops import BY_NAME, PARTS, K, Op
 
 
@@ -48,11 +48,6 @@ _SERIES = {
 }
 SERIES: dict[K, int] = {kernel: n for n, names in _SERIES.items() for kernel in map(K.__getitem__, names.split())}
 """How many series a kernel takes; one, where not named here."""
-
-WINDOWED = frozenset(K) - {
-    k for k in K if k < K.LAG
-}
-"""Kernels whose numbers are windows (in bars)."""
 
 _WORD = re.compile(r"\s*([A-Za-z_]+|\$\d(?:[*]\$\d)?(?:[+-]\d+)?|-?\d+(?:\.\d+)?|[(),])")
 
@@ -99,7 +94,7 @@ def _number(word: str) -> Immediate:
 
 
 def _apply(word: str, arguments: list[Apply | Immediate | int]) -> Apply:
-    if word.upper() in K.__members__ and word not in ("column",):
+    if word.upper() in K.__members__ and word != "column":
         kernel = K[word.upper()]
         split = SERIES.get(kernel, 1)
         series = tuple(a.first if isinstance(a, Immediate) else a for a in arguments[:split])
@@ -125,8 +120,3 @@ def _substitute(tree: Apply, arguments: list[Apply | Immediate | int]) -> Apply:
         return Immediate(given.first, given.second, given.plus + item.plus)
 
     return Apply(tree.kernel, tuple(map(series, tree.series)), tuple(map(number, tree.numbers)), tree.column)
-
-
-def is_value(kind: Kind) -> bool:
-    """Tell whether a value of this kind is a series (not a number in the text)."""
-    return kind not in IMMEDIATE

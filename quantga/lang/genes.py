@@ -48,7 +48,9 @@ class Genes:
             raise ProgramError("gene ladder: ages must ascend from 0, e.g. ladder=0:0.05/12:0.02/48:0")
 
     def __str__(self) -> str:
-        return ", ".join(_shown(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default)
+        return ", ".join(
+            _shown(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default
+        )
 
     @property
     def lookback(self) -> int:
@@ -68,6 +70,9 @@ _RANGES = (
     ("vol_target", 0, 10), ("leverage", 0.01, 50), ("stop", 0, 1), ("stop_atr", 0, 100), ("take", 0, 100),
     ("take_atr", 0, 1000), ("band", 0, 10), ("max_hold", 0, 1_000_000),
 )  # fmt: skip
+
+NEUTRAL = Genes()
+"""No risk genes at all."""
 
 
 def _shown(name: str, value: object) -> str:

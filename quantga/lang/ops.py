@@ -94,9 +94,13 @@ def _leaves() -> Iterator[Row]:
     yield "typical", "-> Price", "div(add(add(high, low), close), constant(3))", "", "(high + low + close) / 3"
     yield "ret", "-> Ratio", "change(close, 1)", "return", "close over the previous close, less 1"
     yield "ref_ret", "-> Ratio", "change(ref_close, 1)", "return", "the same of the reference asset"
-    yield "true_range", "-> Price", (
-        "max(sub(high, low), max(abs(sub(high, lag(close, 1))), abs(sub(lag(close, 1), low))))"
-    ), "", "Wilder's true range"
+    yield (
+        "true_range",
+        "-> Price",
+        ("max(sub(high, low), max(abs(sub(high, lag(close, 1))), abs(sub(lag(close, 1), low))))"),
+        "",
+        "Wilder's true range",
+    )
     yield "long", "-> Position", K.LONG, "", "hold +1 of the allowed size"
     yield "short", "-> Position", K.SHORT, "", "hold -1 of the allowed size"
     yield "flat", "-> Position", K.FLAT, "", "hold nothing"
@@ -170,9 +174,13 @@ def _windows() -> Iterator[Row]:
     yield "mean_dev", "T Window -> T", K.MEAN_DEVIATION, "", "mean absolute distance from the mean"
     yield "corr", "Ratio Ratio Window -> Ratio", K.CORR, "unit", "correlation"
     yield "beta", "Ratio Ratio Window -> Ratio", K.BETA, "times", "regression slope of a on b"
-    yield "efficiency", "T Window -> Ratio", (
-        "div(sub($1, lag($1, $2)), sum(abs(sub($1, lag($1, 1))), $2))"
-    ), "unit", "net move over the path walked, signed (Kaufman)"
+    yield (
+        "efficiency",
+        "T Window -> Ratio",
+        ("div(sub($1, lag($1, $2)), sum(abs(sub($1, lag($1, 1))), $2))"),
+        "unit",
+        "net move over the path walked, signed (Kaufman)",
+    )
 
 
 def _higher() -> Iterator[Row]:
@@ -183,20 +191,32 @@ def _higher() -> Iterator[Row]:
     yield "higher_close", "Factor -> Price", "every(close, $1)", "", "its close"
     yield "higher_volume", "Factor -> Size", "every(sum(volume, $1), $1)", "", "its volume"
     yield "higher_mean", "T Factor Window -> T", K.HIGHER_MEAN, "", "mean over the last `window` completed higher bars"
-    yield "higher_change", "T Factor Window -> Ratio", (
-        "every(add_level(div($1, lag($1, $2*$3)), -1), $2)"
-    ), "return", "relative change over `window` completed higher bars"
+    yield (
+        "higher_change",
+        "T Factor Window -> Ratio",
+        ("every(add_level(div($1, lag($1, $2*$3)), -1), $2)"),
+        "return",
+        "relative change over `window` completed higher bars",
+    )
     up, down = "positive(sub($1, lag($1, $2)))", "positive(sub(lag($1, $2), $1))"
-    yield "higher_rsi", "T Factor Window -> Ratio", (
-        f"percent(higher_mean({up}, $2, $3), higher_mean({down}, $2, $3))"
-    ), "percent", "relative strength (simple means, Cutler) on completed higher bars"
+    yield (
+        "higher_rsi",
+        "T Factor Window -> Ratio",
+        (f"percent(higher_mean({up}, $2, $3), higher_mean({down}, $2, $3))"),
+        "percent",
+        "relative strength (simple means, Cutler) on completed higher bars",
+    )
 
 
 def _indicators() -> Iterator[Row]:
     percent_k = "mul_level(div(sub(close, lowest(low, $1)), sub(highest(high, $1), lowest(low, $1))), 100)"
     aroon = "mul_level(div(sub(constant($1), {0}($1+1)), constant($1)), 100)"
-    yield "rsi", "T Window -> Ratio", "percent(wilder(gain($1), $2), wilder(loss($1), $2))", "percent", (
-        "Wilder's relative strength, 0 to 100"
+    yield (
+        "rsi",
+        "T Window -> Ratio",
+        "percent(wilder(gain($1), $2), wilder(loss($1), $2))",
+        "percent",
+        ("Wilder's relative strength, 0 to 100"),
     )
     yield "atr", "Window -> Price", "wilder(true_range, $1)", "", "Wilder's average true range"
     yield "natr", "Window -> Ratio", "div(atr($1), close)", "return", "average true range over close"
@@ -205,42 +225,74 @@ def _indicators() -> Iterator[Row]:
     yield "bb_width", "T Window -> Ratio", "div(std($1, $2), mean($1, $2))", "return", "std over mean"
     yield "donchian_high", "Window -> Price", "highest(high, $1)", "", "highest high"
     yield "donchian_low", "Window -> Price", "lowest(low, $1)", "", "lowest low"
-    yield "donchian_mid", "Window -> Price", "mul_level(add(highest(high, $1), lowest(low, $1)), 0.5)", "", (
-        "middle of highest high and lowest low"
+    yield (
+        "donchian_mid",
+        "Window -> Price",
+        "mul_level(add(highest(high, $1), lowest(low, $1)), 0.5)",
+        "",
+        ("middle of highest high and lowest low"),
     )
-    yield "keltner_upper", "Window Level -> Price", "add(ema(close, $1), mul_level(atr($1), $2))", "width", (
-        "exponential mean plus `level` average true ranges"
+    yield (
+        "keltner_upper",
+        "Window Level -> Price",
+        "add(ema(close, $1), mul_level(atr($1), $2))",
+        "width",
+        ("exponential mean plus `level` average true ranges"),
     )
-    yield "keltner_lower", "Window Level -> Price", "sub(ema(close, $1), mul_level(atr($1), $2))", "width", (
-        "exponential mean less `level` average true ranges"
+    yield (
+        "keltner_lower",
+        "Window Level -> Price",
+        "sub(ema(close, $1), mul_level(atr($1), $2))",
+        "width",
+        ("exponential mean less `level` average true ranges"),
     )
     yield "macd", "T Window Window -> T", "sub(ema($1, $2), ema($1, $3))", "", "fast less slow exponential mean"
     yield "macd_signal", "T Window Window Window -> T", "ema(macd($1, $2, $3), $4)", "", "exponential mean of macd"
-    yield "macd_hist", "T Window Window Window -> T", (
-        "sub(macd($1, $2, $3), ema(macd($1, $2, $3), $4))"
-    ), "", "macd less its signal"
+    yield (
+        "macd_hist",
+        "T Window Window Window -> T",
+        ("sub(macd($1, $2, $3), ema(macd($1, $2, $3), $4))"),
+        "",
+        "macd less its signal",
+    )
     yield "plus_di", "Window -> Ratio", "mul_level(div(wilder(plus_dm, $1), atr($1)), 100)", "percent", "Wilder's +DI"
     yield "minus_di", "Window -> Ratio", "mul_level(div(wilder(minus_dm, $1), atr($1)), 100)", "percent", "Wilder's -DI"
-    yield "adx", "Window -> Ratio", (
-        "wilder(disparity(wilder(plus_dm, $1), wilder(minus_dm, $1)), $1)"
-    ), "percent", "Wilder's average directional index"
+    yield (
+        "adx",
+        "Window -> Ratio",
+        ("wilder(disparity(wilder(plus_dm, $1), wilder(minus_dm, $1)), $1)"),
+        "percent",
+        "Wilder's average directional index",
+    )
     yield "stoch_k", "Window -> Ratio", percent_k, "percent", "fast stochastic %K"
     yield "stoch_d", "Window Window -> Ratio", "mean(stoch_k($1), $2)", "percent", "mean of %K"
     yield "williams_r", "Window -> Ratio", f"add_level({percent_k}, -100)", "percent", "Williams %R, -100 to 0"
-    yield "cci", "Window -> Ratio", (
-        "div(sub(typical, mean(typical, $1)), mul_level(mean_deviation(typical, $1), 0.015))"
-    ), "percent", "commodity channel index"
+    yield (
+        "cci",
+        "Window -> Ratio",
+        ("div(sub(typical, mean(typical, $1)), mul_level(mean_deviation(typical, $1), 0.015))"),
+        "percent",
+        "commodity channel index",
+    )
     yield "mfi", "Window -> Ratio", "percent(sum(money_in, $1), sum(money_out, $1))", "percent", "money flow index"
     yield "aroon_up", "Window -> Ratio", aroon.format("since_high"), "percent", "Aroon up, 0 to 100"
     yield "aroon_down", "Window -> Ratio", aroon.format("since_low"), "percent", "Aroon down, 0 to 100"
     yield "volatility", "Window -> Ratio", "std(ret, $1)", "return", "std of returns per bar"
-    yield "vwap", "Window -> Price", "div(sum(mul(typical, volume), $1), sum(volume, $1))", "", (
-        "volume-weighted mean of the typical price"
+    yield (
+        "vwap",
+        "Window -> Price",
+        "div(sum(mul(typical, volume), $1), sum(volume, $1))",
+        "",
+        ("volume-weighted mean of the typical price"),
     )
     yield "volume_ratio", "Window -> Ratio", "div(volume, mean(volume, $1))", "times", "volume over its mean"
-    yield "flow", "Window -> Ratio", (
-        "div(sum(mul(sign(sub(close, lag(close, 1))), volume), $1), sum(volume, $1))"
-    ), "unit", "volume of up bars less that of down bars, over all volume"
+    yield (
+        "flow",
+        "Window -> Ratio",
+        ("div(sum(mul(sign(sub(close, lag(close, 1))), volume), $1), sum(volume, $1))"),
+        "unit",
+        "volume of up bars less that of down bars, over all volume",
+    )
     yield "funding_mean", "Window -> Ratio", "mean(funding, $1)", "rate", "mean funding rate"
     yield "funding_z", "Window -> Ratio", "zscore(funding, $1)", "score", "funding rate, in std from its mean"
     yield "ref_corr", "Window -> Ratio", "corr(ret, ref_ret, $1)", "unit", "correlation with the reference's returns"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import NoReturn
 
 from quantga.errors import ProgramError
 from quantga.lang.genes import Genes
@@ -52,10 +51,12 @@ def parse(text: str) -> Program:
     reader = _Reader(text)
     value = reader.expression(0)
     if value.kind is not Kind.POSITION:
-        reader.refuse(0, f"a strategy must be a Position (long, short, flat, hold, when, scale), this is {value.named()}")
+        raise reader.refusal(
+            0, f"a strategy must be a Position (long, short, flat, hold, when, scale), this is {value.named()}"
+        )
     genes = reader.genes() if reader.word.text == "with" else Genes()
     if reader.word.sort != "end":
-        reader.refuse(reader.word.at, f"expected the end, or `with` and genes, but found {reader.word.text!r}")
+        raise reader.refusal(reader.word.at, f"expected the end, or `with` and genes, but found {reader.word.text!r}")
     return Program.of(value.tokens, genes)
 
 
@@ -69,20 +70,20 @@ class _Reader:
     def word(self) -> _Word:
         return self.words[self.place]
 
-    def refuse(self, at: int, why: str) -> NoReturn:
+    def refusal(self, at: int, why: str) -> ProgramError:
         shown = self.text if len(self.text) <= 60 else f"{self.text[max(0, at - 30) : at + 30]}"
-        raise ProgramError(f"not a program, at character {at + 1}: {why} (in {shown!r})")
+        return ProgramError(f"not a program, at character {at + 1}: {why} (in {shown!r})")
 
     def take(self, mark: str) -> None:
         if self.word.text != mark:
             found = repr(self.word.text) if self.word.sort != "end" else "the end"
-            self.refuse(self.word.at, f"expected {mark!r} but found {found}")
+            raise self.refusal(self.word.at, f"expected {mark!r} but found {found}")
         self.place += 1
 
     def expression(self, depth: int) -> _Value:
         word = self.word
         if depth > _MAX_DEPTH:
-            self.refuse(word.at, f"nested deeper than {_MAX_DEPTH}")
+            raise self.refusal(word.at, f"nested deeper than {_MAX_DEPTH}")
         self.place += 1
         if word.sort == "number":
             return _Value((), None, float(word.text))
@@ -90,19 +91,21 @@ class _Reader:
             return _Value((word.text,), Kind.RATIO)
         if word.sort != "name":
             self.place -= 1
-            self.refuse(word.at, f"expected an operator, a column or a number but found {word.text or 'the end'!r}")
+            raise self.refusal(
+                word.at, f"expected an operator, a column or a number but found {word.text or 'the end'!r}"
+            )
         if word.text == "level":
             return self._level(word)
         if word.text not in BY_NAME:
             near = get_close_matches(word.text, BY_NAME, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            self.refuse(word.at, f"there is no operator {word.text!r}{hint} (`quantga ops` lists them)")
+            raise self.refusal(word.at, f"there is no operator {word.text!r}{hint} (`quantga ops` lists them)")
         return self._call(word, depth)
 
     def _level(self, word: _Word) -> _Value:
         self.take("(")
         if self.word.sort != "number":
-            self.refuse(self.word.at, f"expected a number in level(...) but found {self.word.text!r}")
+            raise self.refusal(self.word.at, f"expected a number in level(...) but found {self.word.text!r}")
         value = float(self.word.text)
         self.place += 1
         self.take(")")
@@ -110,7 +113,7 @@ class _Reader:
 
     def _level_token(self, value: float, at: int) -> Token:
         if abs(value) > _MAX_LEVEL or round(value, 4) != value:
-            self.refuse(at, f"a level has at most four decimals and lies within +-{_MAX_LEVEL}, not {value:g}")
+            raise self.refusal(at, f"a level has at most four decimals and lies within +-{_MAX_LEVEL}, not {value:g}")
         return level(value)
 
     def _call(self, word: _Word, depth: int) -> _Value:
@@ -127,7 +130,7 @@ class _Reader:
                 return _Value((op.code, *self._arguments(op, args, word.at)), op.ret)
         wanted = " or ".join(dict.fromkeys(f"({', '.join(op.args)})" for op in BY_NAME[word.text]))
         given = ", ".join(a.named() for a in args)
-        self.refuse(word.at, f"{word.text} takes {wanted}, not ({given})")
+        raise self.refusal(word.at, f"{word.text} takes {wanted}, not ({given})")
 
     def _arguments(self, op: Op, args: list[_Value], at: int) -> list[Token]:
         tokens: list[Token] = []
@@ -139,23 +142,24 @@ class _Reader:
             elif 1 <= value.number <= MAX_WINDOW:
                 tokens.append(window(int(value.number)))
             else:
-                self.refuse(at, f"a {kind} of {op.name} is 1 to {MAX_WINDOW} bars, not {value.number:g}")
+                raise self.refusal(at, f"a {kind} of {op.name} is 1 to {MAX_WINDOW} bars, not {value.number:g}")
         return tokens
 
     def genes(self) -> Genes:
         given: dict[str, object] = {}
         names = {f.name for f in fields(Genes)}
+        start = self.word.at
         while not given or self.word.text == ",":
             self.place += 1
             word = self.word
             if word.text not in names or word.text in given:
-                self.refuse(word.at, f"expected one of the genes {', '.join(sorted(names - set(given)))}")
+                raise self.refusal(word.at, f"expected one of the genes {', '.join(sorted(names - set(given)))}")
             self.place += 1
             given[word.text] = self._gene(word.text)
         try:
             return Genes(**given)  # type: ignore[arg-type]
         except ProgramError as error:
-            self.refuse(word.at, str(error))
+            raise self.refusal(start, str(error)) from error
 
     def _gene(self, name: str) -> object:
         if name == "latch":
@@ -165,12 +169,12 @@ class _Reader:
             return self._ladder()
         value = self._number()
         if name == "max_hold" and value != int(value):
-            self.refuse(self.words[self.place - 1].at, "max_hold is a whole number of bars")
+            raise self.refusal(self.words[self.place - 1].at, "max_hold is a whole number of bars")
         return int(value) if name == "max_hold" else value
 
     def _number(self) -> float:
         if self.word.sort != "number":
-            self.refuse(self.word.at, f"expected a number but found {self.word.text or 'the end'!r}")
+            raise self.refusal(self.word.at, f"expected a number but found {self.word.text or 'the end'!r}")
         self.place += 1
         return float(self.words[self.place - 1].text)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from quantga.lang.definitions import Apply, template
-from quantga.lang.genes import Genes
+from quantga.lang.genes import NEUTRAL, Genes
 from quantga.lang.kinds import IMMEDIATE, Kind
 from quantga.lang.ops import BY_NAME, OPS, K, kernel_lookback, kernel_reach
 
@@ -69,12 +69,12 @@ class Program:
     """A strategy's rule: `tokens` (prefix order, canonical) and `genes`. Make one by `parse` or `Program.of`."""
 
     tokens: tuple[Token, ...]
-    genes: Genes = Genes()
+    genes: Genes = NEUTRAL
 
     @classmethod
     def of(cls, tokens: Iterable[Token], genes: Genes | None = None) -> Program:
         """Return the canonical program of an expression of kind Position."""
-        return cls(canonical(tuple(tokens)), genes or Genes())
+        return cls(canonical(tuple(tokens)), genes or NEUTRAL)
 
     @cached_property
     def text(self) -> str:
@@ -121,15 +121,6 @@ class Program:
         for token in self.tokens:
             names |= {token} if isinstance(token, str) else _columns_of(token)
         return frozenset(names)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_restore, (self.text,))
-
-
-def _restore(text: str) -> Program:
-    from quantga.lang.parse import parse  # noqa: PLC0415 (the parser imports this module)
-
-    return parse(text)
 
 
 @cache
