@@ -19,18 +19,18 @@ hypothesis.settings.load_profile("sample")
 
 
 def _market_data() -> Path:
-    named = os.environ.get("QUANTGA_DATA")
+    named = os.environ.get("QUANTGA_MARKET_DATA")
     return Path(named) if named else ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def market_data() -> Path:
-    """Return the folder of the real data: `$QUANTGA_DATA`, else `../shared/data` beside the repository."""
+    """Return the folder of the real data: `$QUANTGA_MARKET_DATA`, else `../shared/data` beside the repository."""
     folder = _market_data()
     if not folder.is_dir():
-        if os.environ.get("QUANTGA_DATA"):
-            pytest.fail(f"QUANTGA_DATA={folder} is not a folder; unset it or name the folder of the real data")
-        pytest.skip("no real data: set QUANTGA_DATA to their folder, or place them at ../shared/data")
+        if os.environ.get("QUANTGA_MARKET_DATA"):
+            pytest.fail(f"QUANTGA_MARKET_DATA={folder} is not a folder; unset it or name the folder of the real data")
+        pytest.skip("no real data: set QUANTGA_MARKET_DATA to their folder, or place them at ../shared/data")
     return folder
 
 
