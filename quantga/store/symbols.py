@@ -32,6 +32,7 @@ REFERENCE = "BTC"
 
 _QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USDH", "USD", "EUR")
 _UNIT = re.compile(r"^(?:(1000000|100000|10000|1000|1M)(?=[A-Z])|(k)(?=[A-Z]))")
+_VENUE = re.compile(r"^[a-z][a-z0-9_]*$")
 _ALONE = re.compile(r"^[A-Za-z0-9]+$")
 
 
@@ -81,3 +82,9 @@ def interval_ms(label: str) -> int:
 def interval_label(milliseconds: int) -> str:
     """Return how an interval is written, or an empty text if it is none that lies on the grid."""
     return next((label for label, length in INTERVALS.items() if length == milliseconds), "")
+
+
+def require_venue(venue: str) -> None:
+    """Raise ConfigError unless `venue` can name a folder: letters, digits and underscores, in lower case."""
+    if not _VENUE.match(venue):
+        raise ConfigError(f"the venue {venue!r} is not written as in binance_spot (a-z, 0-9 and _)")

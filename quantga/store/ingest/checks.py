@@ -5,6 +5,8 @@ A bar that is wrong is worse than one that is absent: an absent bar stops decisi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +30,29 @@ def check(piece: Piece) -> None:
         _refuse(piece, np.abs(rates) > 1, "funding_rate is over 100 %: give it as a fraction (0.0001 is 0.01 %)")
     else:
         _refuse(piece, np.isinf(piece.columns["value"]), f"{piece.name} is infinite")
+
+
+def trimmed(piece: Piece, now: int) -> tuple[Piece, list[str]]:
+    """Return a piece without the bars that are none, and notes on them.
+
+    These are a last bar that is still open at `now` (ms UTC), and those with volume 0 that Hyperliquid fills in from
+    before a coin was listed.
+    """
+    if piece.kind != "bars":
+        return piece, []
+    notes = []
+    start, stop = 0, piece.times.size
+    if stop > 1 and piece.times[-1] <= now < piece.times[-1] + interval_ms(piece.interval):
+        stop -= 1
+        notes.append(f"{piece.file}: left out the last bar, {iso(int(piece.times[-1]))}, which has not closed yet")
+    traded = np.flatnonzero(piece.columns["volume"][:stop] > 0)
+    if piece.venue == "hyperliquid" and traded.size and traded[0] > 0:
+        start = int(traded[0])
+        notes.append(f"{piece.file}: left out {start} bars with volume 0 from before the listing of {piece.symbol}")
+    if not notes:
+        return piece, []
+    columns = {name: values[start:stop] for name, values in piece.columns.items()}
+    return replace(piece, times=piece.times[start:stop], columns=columns), notes
 
 
 def minute(times: Ints) -> Ints:

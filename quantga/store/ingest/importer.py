@@ -6,6 +6,7 @@ killed on the way, the lake shows the datasets of before.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from quantga.errors import BadBars, ConfigError, Conflict, Transient
-from quantga.store.ingest.checks import check, minute
+from quantga.store.ingest.checks import check, minute, trimmed
 from quantga.store.ingest.labels import Kind, Piece, Told, label
 from quantga.store.ingest.readers import data_files, read_tables
-from quantga.store.ingest.times import Ints, iso
+from quantga.store.ingest.times import iso
 from quantga.store.lake import Lake
 from quantga.store.lock import kept_lock, lock_start, same_market
 from quantga.store.manifest import FileEntry, Funding, Gap, Instrument, Manifest, commit, head, heads
@@ -29,6 +30,18 @@ _SLACK = 8 * 3_600_000  # the longest usual time between two fundings
 
 type Key = tuple[Kind, str, str]
 """Kind, symbol and user's column: which series of a venue and interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One dataset to be: the head that it follows, the files that stand, the series that change."""
+
+    venue: str
+    interval: str
+    number: int
+    before: Manifest | None
+    standing: dict[Key, list[FileEntry]]
+    merged: dict[Key, Series]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +69,11 @@ def import_files(lake: Lake, paths: Sequence[Path], told: Told, *, overwrite: bo
     joined = _joined(pieces, overwrite=overwrite)
     targets = _targets(lake, joined)
     notes += _homeless(lake, joined)
-    manifests = [_store(lake, venue, interval, joined, overwrite=overwrite) for venue, interval in targets]
-    notes += [note for manifest in manifests for note in funding_notes(manifest)]
+    plans = [_plan(lake, venue, interval, joined, overwrite=overwrite) for venue, interval in targets]
+    manifests = []
+    for plan in plans:
+        manifests.append(_settle(lake, plan, joined, overwrite=overwrite))
+        notes += funding_notes(manifests[-1]) + lock_notes(manifests[-1])
     rows = sum(piece.times.size for piece in joined)
     return Imported(tuple(manifests), len(files), rows, tuple(dict.fromkeys(notes)))
 
@@ -84,6 +100,20 @@ def funding_notes(manifest: Manifest) -> list[str]:
     return notes
 
 
+def lock_notes(manifest: Manifest) -> list[str]:
+    """Return which instruments are locked earlier than their own span asks, because their market was locked before."""
+    earlier = [
+        f"{one.symbol} from {iso(one.locked_from)}"
+        for one in manifest.instruments
+        if one.locked_from < lock_start(one.first, one.end, manifest.interval_ms)
+    ]
+    if not earlier:
+        return []
+    return [
+        f"{manifest.venue} {manifest.interval}: an earlier import of the same market keeps its lock: {', '.join(earlier)}"
+    ]
+
+
 def _checked(files: Sequence[Path], told: Told) -> tuple[list[Piece], list[str]]:
     pieces: list[Piece] = []
     notes: list[str] = []
@@ -93,7 +123,9 @@ def _checked(files: Sequence[Path], told: Told) -> tuple[list[Piece], list[str]]
             notes += said
             for piece in found:
                 check(piece)
-                pieces.append(piece)
+                whole, cut = trimmed(piece, time.time_ns() // 1_000_000)
+                notes += cut
+                pieces.append(whole)
     if not pieces:
         raise BadBars(f"nothing to import: {'; '.join(notes) or 'the files hold no bars'}")
     if told.symbol:
@@ -162,56 +194,70 @@ def _what(piece: Piece) -> str:
     return "funding" if piece.kind == "funding" else f"column {piece.name!r}"
 
 
-def _store(lake: Lake, venue: str, interval: str, pieces: Sequence[Piece], *, overwrite: bool) -> Manifest:
-    """Merge, write and commit one dataset; begin again when another import was faster."""
+def _plan(lake: Lake, venue: str, interval: str, pieces: Sequence[Piece], *, overwrite: bool) -> _Plan:
+    """Merge the pieces of one dataset with what stands, in memory."""
+    number, before = head(lake, venue, interval)
+    standing = _standing_files(heads(lake), before, venue)
+    merged: dict[Key, Series] = {}
+    for piece in _fitting(pieces, venue, interval, standing):
+        key: Key = (piece.kind, piece.symbol, piece.name)
+        merged[key] = Series(piece.times, piece.columns)
+        if key in standing:
+            what = f"{venue} {interval} {piece.symbol}: the {piece.kind} of {piece.file}"
+            merged[key] = _merged(read_series(lake, standing[key]), piece, what, overwrite=overwrite)
+    return _Plan(venue, interval, number, before, standing, merged)
+
+
+def _settle(lake: Lake, plan: _Plan, pieces: Sequence[Piece], *, overwrite: bool) -> Manifest:
+    """Write and commit one dataset; plan again when another import was faster."""
     for _ in range(_ATTEMPTS):
-        number, before = head(lake, venue, interval)
-        manifest = _merged_manifest(lake, venue, interval, pieces, before, overwrite=overwrite)
-        if before is not None and manifest.id == before.id:
-            return before
+        manifest = _written(lake, plan)
+        if plan.before is not None and manifest.id == plan.before.id:
+            return plan.before
         try:
-            commit(lake, manifest, number + 1)
+            commit(lake, manifest, plan.number + 1)
         except Conflict:
+            plan = _plan(lake, plan.venue, plan.interval, pieces, overwrite=overwrite)
             continue
         return manifest
-    raise Transient(f"other imports into {venue} {interval} kept winning: give the command again when they have ended")
+    what = f"{plan.venue} {plan.interval}"
+    raise Transient(f"other imports into {what} kept winning: give the command again when they have ended")
 
 
-def _merged_manifest(
-    lake: Lake, venue: str, interval: str, pieces: Sequence[Piece], before: Manifest | None, *, overwrite: bool
-) -> Manifest:
-    standing = heads(lake)
-    series = _standing_files(standing, before, venue)
-    times: dict[str, Ints] = {}
-    for piece in _fitting(pieces, venue, interval, series):
-        key: Key = (piece.kind, piece.symbol, piece.name)
-        merged = Series(piece.times, piece.columns)
-        entries = series.get(key, [])
-        if entries:
-            what = f"{venue} {interval} {piece.symbol}: the {piece.kind} of {piece.file}"
-            merged = _merged(read_series(lake, entries), piece, what, overwrite=overwrite)
-        place = Place(piece.kind, venue, interval, piece.symbol, piece.name)
-        series[key] = write_series(lake, place, merged, entries)
-        if piece.kind == "bars":
-            times[piece.symbol] = merged.times
+def _written(lake: Lake, plan: _Plan) -> Manifest:
+    series = dict(plan.standing)
+    for key, merged in plan.merged.items():
+        kind, symbol, column = key
+        place = Place(kind, plan.venue, plan.interval, symbol, column)
+        series[key] = write_series(lake, place, merged, plan.standing.get(key, []))
     symbols = sorted(symbol for kind, symbol, _ in series if kind == "bars")
     series = {key: entries for key, entries in series.items() if key[1] in symbols}
-    instruments = tuple(_instrument(symbol, interval, series, times, standing, before) for symbol in symbols)
-    files = tuple(entry for key in sorted(series) for entry in series[key])
-    step = interval_ms(interval)
-    return Manifest(venue=venue, interval=interval, interval_ms=step, instruments=instruments, files=files)
+    standing = heads(lake)
+    return Manifest(
+        venue=plan.venue,
+        interval=plan.interval,
+        interval_ms=interval_ms(plan.interval),
+        instruments=tuple(_instrument(symbol, plan, series, standing) for symbol in symbols),
+        files=tuple(entry for key in sorted(series) for entry in series[key]),
+    )
 
 
 def _standing_files(standing: Sequence[Manifest], before: Manifest | None, venue: str) -> dict[Key, list[FileEntry]]:
-    """Return the files of the dataset of before, with the funding and columns of the venue's other intervals."""
+    """Return the files of the dataset of before, with what is known most of the venue's funding and columns."""
     series: dict[Key, list[FileEntry]] = {}
-    for manifest in [one for one in standing if one.venue == venue and one != before] + ([before] if before else []):
+    for manifest in [*([before] if before else []), *(one for one in standing if one.venue == venue and one != before)]:
         groups: dict[Key, list[FileEntry]] = {}
         for entry in manifest.files:
             if manifest is before or entry.kind != "bars":
                 groups.setdefault((entry.kind, entry.symbol, entry.column), []).append(entry)
-        series.update(groups)
+        for key, entries in groups.items():
+            if _rows(entries) > _rows(series.get(key, [])):
+                series[key] = entries
     return series
+
+
+def _rows(entries: Sequence[FileEntry]) -> int:
+    return sum(entry.rows for entry in entries)
 
 
 def _fitting(pieces: Sequence[Piece], venue: str, interval: str, series: dict[Key, list[FileEntry]]) -> list[Piece]:
@@ -223,23 +269,18 @@ def _fitting(pieces: Sequence[Piece], venue: str, interval: str, series: dict[Ke
 
 
 def _instrument(
-    symbol: str,
-    interval: str,
-    series: dict[Key, list[FileEntry]],
-    times: dict[str, Ints],
-    standing: Sequence[Manifest],
-    before: Manifest | None,
+    symbol: str, plan: _Plan, series: dict[Key, list[FileEntry]], standing: Sequence[Manifest]
 ) -> Instrument:
     funding = series.get(("funding", symbol, ""), [])
     columns = tuple(sorted(column for kind, owner, column in series if kind == "features" and owner == symbol))
     known = None
     if funding:
-        stamps = sum(entry.rows for entry in funding)
-        known = Funding(stamps=stamps, first=min(e.first for e in funding), last=max(e.last for e in funding))
-    if symbol not in times:
-        assert before is not None
-        return before.instrument(symbol).model_copy(update={"funding": known, "columns": columns})
-    name, step, opens = name_of(symbol), interval_ms(interval), times[symbol]
+        known = Funding(stamps=_rows(funding), first=min(e.first for e in funding), last=max(e.last for e in funding))
+    bars = plan.merged.get(("bars", symbol, ""))
+    if bars is None:
+        assert plan.before is not None
+        return plan.before.instrument(symbol).model_copy(update={"funding": known, "columns": columns})
+    name, step, opens = name_of(symbol), interval_ms(plan.interval), bars.times
     first, end = int(opens[0]), int(opens[-1]) + step
     absent = np.diff(opens) // step - 1
     at = np.flatnonzero(absent)
@@ -252,7 +293,7 @@ def _instrument(
         rows=int(opens.size),
         first=first,
         end=end,
-        locked_from=kept_lock(own, first, end, same_market(standing, name.base, interval)),
+        locked_from=kept_lock(own, first, end, same_market(standing, name.base, plan.interval)),
         gaps=int(at.size),
         missing=int(absent.sum()),
         longest=tuple(Gap(first=int(opens[i]) + step, bars=int(absent[i])) for i in order),

@@ -207,7 +207,7 @@ def _read_stem(table: RawTable) -> _Stem:
 
 def _words(table: RawTable) -> list[str]:
     """Return the words of the nearest folders, the nearest first."""
-    folders = table.path.absolute().parent.parts[-_LEVELS:]
+    folders = table.path.resolve().parent.parts[-_LEVELS:]
     return [word for folder in reversed(folders) for word in re.split(r"[^A-Za-z0-9]+", folder) if word]
 
 
@@ -216,12 +216,17 @@ def _folder_interval(table: RawTable) -> str:
 
 
 def _venue(table: RawTable, stem: _Stem) -> str:
-    words = [word.lower() for word in _words(table)]
-    venue = table.venue or next((word for word in words if word in _VENUES), "")
-    if not venue:
-        return "local"
-    spot = stem.spot or ("spot" in words and "perp" not in words and "futures" not in words)
-    return f"{venue}_spot" if spot else venue
+    """Return the venue that the folders name, `local` if none; spot markets are venues of their own."""
+    if table.venue:
+        return table.venue
+    folders = [folder.lower() for folder in reversed(table.path.resolve().parent.parts[-_LEVELS:])]
+    for level, folder in enumerate(folders):
+        venue = next((word for word in re.split(r"[^a-z0-9]+", folder) if word in _VENUES), "")
+        if venue:
+            below = {word for inner in folders[: level + 1] for word in re.split(r"[^a-z0-9]+", inner)}
+            spot = stem.spot or "spot" in below or folders[level + 1 : level + 2] == ["spot"]
+            return f"{venue}_spot" if spot and stem.what != "futures" else venue
+    return "local"
 
 
 def _is_mark(table: RawTable) -> bool:

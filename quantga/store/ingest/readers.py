@@ -64,20 +64,22 @@ def data_files(paths: list[Path]) -> list[Path]:
     Raises:
         ConfigError: a path does not exist or cannot be read, or a folder holds no file of a known kind.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
             raise ConfigError(f"{path} does not exist: give a file or a folder with bars")
-        if path.is_file():
-            if _reader(path) is None:
-                raise ConfigError(f"{path} is none of {', '.join(READERS)}: convert it first")
-            found.setdefault(path.absolute())
-            continue
-        inside = sorted(file for file in path.rglob("*") if file.is_file() and _reader(file) and _visible(file, path))
-        if not inside:
-            raise ConfigError(f"the folder {path} holds no file of the kinds {', '.join(READERS)}")
-        found.update(dict.fromkeys(file.absolute() for file in inside))
-    return list(found)
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(
+                file for file in path.rglob("*") if file.is_file() and _reader(file) and _visible(file, path)
+            )
+            if not inside:
+                raise ConfigError(f"the folder {path} holds no file of the kinds {', '.join(READERS)}")
+        elif _reader(path) is None:
+            raise ConfigError(f"{path} is none of {', '.join(READERS)}: convert it first")
+        for file in inside:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
 
 
 def read_tables(path: Path) -> list[RawTable]:
