@@ -21,6 +21,7 @@ type Token = int | str
 MAX_WINDOW = 5_000
 _WINDOW = 10_000
 _LEVEL = 1_000_000_000
+_LEVELS_FROM = 400_000_000  # below every level, above every window
 _LEVEL_GRID = 10_000  # levels are decimals of at most four places, so that they print, hash and compare exactly
 
 
@@ -38,7 +39,7 @@ def number(token: Token) -> float:
     """Return the value of a window, factor or level token; NaN for any other token."""
     if isinstance(token, str) or token < _WINDOW:
         return float("nan")
-    return (token - _LEVEL) / _LEVEL_GRID if token > _LEVEL // 2 else float(token - _WINDOW)
+    return (token - _LEVEL) / _LEVEL_GRID if token > _LEVELS_FROM else float(token - _WINDOW)
 
 
 def arity(token: Token) -> int:
@@ -61,7 +62,7 @@ def kind_of(token: Token) -> Kind:
         return Kind.RATIO
     if token < _WINDOW:
         return OPS[token].ret
-    return Kind.LEVEL if token > _LEVEL // 2 else Kind.WINDOW
+    return Kind.LEVEL if token > _LEVELS_FROM else Kind.WINDOW
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def word(token: Token) -> str:
         return OPS[token].name
     value = number(token)
     shown = repr(int(value)) if value == int(value) else repr(value)
-    return f"level({shown})" if token > _LEVEL // 2 else shown
+    return f"level({shown})" if token > _LEVELS_FROM else shown
 
 
 def _text(tokens: tuple[Token, ...]) -> str:
