@@ -1,0 +1,185 @@
+"""The ledger: wanted positions to fills, funding, liquidation and equity, one block of bars of one program at a time.
+
+Between fills a position's equity is `cash + units x (mark - funding paid per unit)`, so held bars are only looked at
+where a level can be touched; what is written depends on fills and days alone, never on how the bars were cut.
+docs/ledger.md states every rule; tests/engine/oracle.py is a second implementation of that text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantga.engine.ledger_market import CHUNK, CHUNK_BITS, Market
+from quantga.engine.ledger_sizing import liquidation_level
+from quantga.engine.ledger_steps import (
+    ACTED,
+    CASH,
+    LADDER_LEVEL,
+    NEXT_EVENT,
+    PENDING,
+    RUINED,
+    SETTLED,
+    STATE,
+    STOP_LEVEL,
+    TAKE_LEVEL,
+    TRADE,
+    UNITS,
+    Record,
+    at_open,
+    flush,
+    inside,
+    ruin,
+    schedule,
+)
+from quantga.engine.ledger_terms import BAND, CAPITAL, TIERS, Floats
+from quantga.lang.jit import njit
+
+__all__ = ["Outcome", "advance", "begin", "trace"]
+
+_ZERO = 0.0
+_NEAR_RUIN = 1e-6  # of the capital: below it equity is looked at bar by bar
+_WIDER = 1e-9  # of a level: what rounding may move a bound
+
+
+def begin(programs: int, terms: Floats) -> Floats:
+    """Return the state of `programs` accounts that hold the capital and nothing else: float64[programs, len(STATE)]."""
+    state = np.zeros((programs, len(STATE)))
+    state[:, CASH] = terms[CAPITAL]
+    state[:, ACTED] = state[:, PENDING] = np.nan
+    return state
+
+
+@njit
+def advance(
+    state: Floats, wanted: Floats, offset: int, first: int, stop: int, market: Market, terms: Floats, genes: Floats,
+    record: Record,
+) -> None:  # fmt: skip
+    """Carry one account over the bars first to stop - 1.
+
+    state: its row of `begin`, changed in place. wanted[offset + i] is the position wanted at the close of row first + i.
+    terms, genes: of `encode_terms`, and a row of `encode_genes`. record: where results are written; `daily` must have
+    room for every UTC day of the market. Bars come in order and without gaps; how they are cut changes no bit.
+    """
+    want = state[PENDING]
+    t = first
+    shift = offset - first - 1  # wanted[shift + t] was decided at the close before row t
+    while t < stop:
+        if state[RUINED] == _ZERO:
+            at_open(state, t, want, market, terms, genes, record)
+            if state[UNITS] != _ZERO:
+                _during(state, t, market, terms, genes, record)
+            t = _quiet(state, wanted, shift, t + 1, stop, market, terms, genes)
+        else:
+            t = stop
+        if t < stop:
+            want = wanted[shift + t]
+    state[PENDING] = wanted[shift + stop]
+    flush(state, stop, market, record)
+
+
+@njit
+def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Record) -> None:
+    """Rules (2) and (3) of row t for a position that is held."""
+    schedule(state, t, genes, terms)
+    inside(state, t, market, terms, genes, record)
+    units = state[UNITS]
+    if units != _ZERO and state[CASH] + units * (market.mark[t] - (market.paid[t + 1] - state[SETTLED])) <= _ZERO:
+        ruin(state, t, market, record)
+
+
+@njit
+def _quiet(
+    state: Floats, wanted: Floats, shift: int, t: int, stop: int, market: Market, terms: Floats, genes: Floats
+) -> int:
+    """Return the first row from t on at whose open or inside of which something may happen; `stop` if there is none."""
+    acted, units = state[ACTED], state[UNITS]
+    if units != _ZERO and genes[BAND] > _ZERO:
+        return t
+    while t < stop:
+        chunk = t >> CHUNK_BITS
+        end = min(stop, (chunk + 1) * CHUNK)
+        upto = t
+        while upto < end:
+            value = wanted[shift + upto]
+            if value == value and value != acted:  # noqa: PLR0124 (NaN: hold)
+                break
+            upto += 1
+        if units != _ZERO:
+            if state[NEXT_EVENT] < upto:
+                upto = end = max(int(state[NEXT_EVENT]), t)
+                if upto == t:
+                    return t
+            if not _safe(state, chunk, market, terms):
+                for row in range(t, upto):
+                    if _touched(state, row, market, terms):
+                        return row
+        if upto < end or (units != _ZERO and state[NEXT_EVENT] == upto):
+            return upto
+        t = upto
+    return t
+
+
+@njit
+def _safe(state: Floats, chunk: int, market: Market, terms: Floats) -> bool:
+    """Tell whether no row of the chunk can touch a level of the position, or ruin it."""
+    cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
+    if units > _ZERO:
+        worst, best = market.low_min[chunk], market.high_max[chunk]
+        gain, paid = market.gain_min[chunk], market.paid_max[chunk]
+    else:
+        worst, best = -market.high_max[chunk], -market.low_min[chunk]
+        gain, paid = market.gain_max[chunk], market.paid_min[chunk]
+    level = state[STOP_LEVEL]
+    if terms[TIERS] > _ZERO:
+        liquidation = liquidation_level(cash - units * (paid - settled), units, terms)
+        level = max(level, liquidation + _WIDER * abs(liquidation))
+    ruined = cash + units * (gain + settled) <= _NEAR_RUIN * terms[CAPITAL]
+    return worst > level and best < min(state[TAKE_LEVEL], state[LADDER_LEVEL]) and not ruined
+
+
+@njit
+def _touched(state: Floats, t: int, market: Market, terms: Floats) -> bool:
+    """Tell whether row t touches a level of the position, or ruins it; exactly what `inside` and `ruin` look at."""
+    cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
+    worst, best = (market.low[t], market.high[t]) if units > _ZERO else (-market.high[t], -market.low[t])
+    level = state[STOP_LEVEL]
+    if terms[TIERS] > _ZERO:
+        level = max(level, liquidation_level(cash - units * (market.paid[t] - settled), units, terms))
+    if worst <= level or best >= min(state[TAKE_LEVEL], state[LADDER_LEVEL]):
+        return True
+    return bool(cash + units * (market.mark[t] - (market.paid[t + 1] - settled)) <= _ZERO)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One account's whole run, recorded.
+
+    equity, units: float64[n] at each close; daily: float64[days], equity at each UTC day's close;
+    trades: float64[k, len(TRADE)], as closed; state: float64[len(STATE)] at the end, the open position included.
+    """
+
+    equity: Floats
+    units: Floats
+    daily: Floats
+    trades: Floats
+    state: Floats
+
+    def figure(self, name: str) -> float:
+        """Return a field of the final state by its name in STATE."""
+        return float(self.state[STATE.index(name)])
+
+
+def trace(wanted: Floats, market: Market, terms: Floats, genes: Floats, block: int = 0) -> Outcome:
+    """Run one program over the whole market and record everything; `block` cuts the bars (0: not at all).
+
+    wanted: float64[n]; genes: one row of `encode_genes`.
+    """
+    n = len(market.mark)
+    state = begin(1, terms)[0]
+    record = Record(np.zeros(len(market.day_end) - 1), np.zeros(n), np.zeros(n), np.zeros((2 * n + 1, len(TRADE))))
+    step = block or n
+    for first in range(0, n, step):
+        advance(state, wanted, first, first, min(first + step, n), market, terms, genes, record)
+    return Outcome(record.equity, record.units, record.daily, record.trades[: int(state[-1])].copy(), state)

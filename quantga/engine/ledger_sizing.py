@@ -1,0 +1,134 @@
+"""One rebalance step: from a target weight to units and a fill price. The search and live trading both call it.
+
+Pure and compiled; docs/ledger.md states the rules so that anybody can reproduce them elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+
+from quantga.engine.ledger_terms import (
+    DEDUCTION,
+    FEE,
+    LEVERAGE,
+    LOWER,
+    MAX_LEVERAGE,
+    MIN_NOTIONAL,
+    PER_UNIT,
+    PRICE_DECIMALS,
+    RATE,
+    SLIPPAGE,
+    TIER,
+    TIER_WIDTH,
+    TIERS,
+    Floats,
+)
+from quantga.lang.jit import njit
+
+_TIE = 1e-9  # of a lot or a tick: a quotient this close to a whole number is that number
+_FIGURES = 5
+_ZERO = 0.0
+
+
+@njit
+def tick_price(price: float, side: float, terms: Floats) -> float:
+    """Return the nearest valid price against the trader: up for a buy (side 1), down for a sell (side -1).
+
+    Valid: five significant figures and at most 6 - size_decimals decimals; whole numbers always are.
+    """
+    if terms[PER_UNIT] == _ZERO:
+        return price
+    decimals = _FIGURES
+    bound = 1.0
+    while decimals > 0 and price >= bound:
+        bound *= 10.0
+        decimals -= 1
+    if price < 0.1:
+        decimals += 1
+    scale = 1.0
+    for _ in range(min(decimals, int(terms[PRICE_DECIMALS]))):
+        scale *= 10.0
+    if side > _ZERO:
+        return float(math.ceil(price * scale - _TIE) / scale)
+    return float(math.floor(price * scale + _TIE) / scale)
+
+
+@njit
+def fill_price(price: float, side: float, terms: Floats) -> float:
+    """Return where a market order fills that finds the market at `price`: after slippage and tick."""
+    return tick_price(price * (1.0 + side * terms[SLIPPAGE]), side, terms)
+
+
+@njit
+def _notional(weight: float, sign: float, side: float, equity: float, held: float, terms: Floats) -> float:
+    """Return N = weight x (equity - fee x |sign N - held|), the notional whose weight of the equity after fees is `weight`."""
+    fee = side * terms[FEE]
+    return float(weight * (equity + fee * held) / (1.0 + weight * fee * sign))
+
+
+@njit
+def _allowed(weight: float, sign: float, side: float, equity: float, held: float, terms: Floats) -> float:
+    """Return the notional of `_notional` within the margin tiers: at most leverage x equity in the tier where it lies."""
+    count = int(terms[TIERS])
+    if count == 0:
+        return _notional(weight, sign, side, equity, held, terms)
+    found = _ZERO
+    for tier in range(count):
+        at = TIER + tier * TIER_WIDTH
+        capped = min(weight, terms[at + LEVERAGE])
+        found = max(_notional(capped, sign, side, equity, held, terms), terms[at + LOWER])
+        if tier + 1 == count or found <= terms[at + TIER_WIDTH + LOWER]:
+            break
+    return found
+
+
+@njit
+def rebalance(target: float, cash: float, units: float, price: float, terms: Floats) -> tuple[float, float]:
+    """Return (units after the order, fill price); units unchanged where no order is due.
+
+    target: weight of the equity after fees, its sign the direction; cash: USDC besides the position; units: held, signed;
+    price: where the market is. A target of 0, or no equity left, closes.
+    """
+    equity = cash + units * price
+    sign = 1.0 if target > _ZERO else -1.0
+    weight = min(abs(target), terms[MAX_LEVERAGE])
+    if equity <= _ZERO:
+        weight = _ZERO
+    side = 1.0 if sign * weight * equity > units * price else -1.0
+    fill = fill_price(price, side, terms)
+    after = _ZERO
+    if weight > _ZERO and fill > _ZERO:
+        held = units * fill
+        notional = _allowed(weight, sign, side, cash + held, held, terms)
+        after = max(notional, _ZERO) / fill
+        if terms[PER_UNIT] > _ZERO:
+            after = math.floor(after * terms[PER_UNIT] + _TIE) / terms[PER_UNIT]
+        after *= sign
+    change = side * (after - units)
+    if change <= _ZERO or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
+        return units, fill
+    return after + _ZERO, fill
+
+
+@njit
+def liquidation_level(cash: float, units: float, terms: Floats) -> float:
+    """Return sign(units) x the price at which cash + units x price equals the maintenance margin; -inf without margin.
+
+    The maintenance margin is the largest of the tiers' notional x rate - deduction, so the price reached first counts.
+    """
+    sign = 1.0 if units > _ZERO else -1.0
+    level = -math.inf
+    for tier in range(int(terms[TIERS])):
+        at = TIER + tier * TIER_WIDTH
+        level = max(level, -(cash + terms[at + DEDUCTION]) / (abs(units) * (1.0 - sign * terms[at + RATE])))
+    return level
+
+
+@njit
+def maintenance_margin(notional: float, terms: Floats) -> float:
+    """Return the maintenance margin of a position worth `notional` USDC."""
+    margin = _ZERO
+    for tier in range(int(terms[TIERS])):
+        at = TIER + tier * TIER_WIDTH
+        margin = max(margin, notional * terms[at + RATE] - terms[at + DEDUCTION])
+    return margin
