@@ -20,7 +20,7 @@ import orjson
 import pyarrow as pa
 
 from quantga.errors import ConfigError, StoreError, Transient
-from quantga.store.lake import Lake
+from quantga.store.lake import FULL, Lake, disk_full
 from quantga.store.manifest import heads, read_manifest
 
 FILE = "catalog.duckdb"
@@ -83,7 +83,13 @@ def _build(lake: Lake, *, anew: bool) -> Path:
                         shutil.copyfile(final, draft)
                     with duckdb.connect(str(draft)) as connection:
                         changed = _migrate(connection) + _index(connection, lake)
+                except OSError as error:
+                    if error.errno in FULL:
+                        raise disk_full(final) from error
+                    raise StoreError(f"{final} cannot be written: {error.strerror}") from error
                 except duckdb.Error as error:
+                    if "No space left" in str(error):
+                        raise disk_full(final) from error
                     failure = error
                     continue
                 if changed:

@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from quantga.errors import ConfigError, Conflict, ManifestMismatch, StoreError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
 
@@ -116,8 +116,8 @@ class Lake:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            if error.errno in _FULL:
-                raise _full(self.root) from error
+            if error.errno in FULL:
+                raise disk_full(self.root) from error
             raise ConfigError(
                 f"the store {self.root} cannot be written ({error.strerror}): choose another with --store "
                 "or change its permissions"
@@ -163,11 +163,14 @@ def to_parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _full(path: Path) -> StoreError:
-    return StoreError(
+def disk_full(path: Path) -> StoreError:
+    """Return the error for a full disk; the command line counts it as the user's to mend (exit code 2)."""
+    error = StoreError(
         f"the disk that holds {path} is full: free some space and give the same command again; "
         "nothing half-written was left behind"
     )
+    error.exit_code = 2
+    return error
 
 
 def _publish(final: Path, data: bytes) -> None:
@@ -181,8 +184,8 @@ def _publish(final: Path, data: bytes) -> None:
         _give_name(draft, final, data)
         _sync_folder(final.parent)
     except OSError as error:
-        if error.errno in _FULL:
-            raise _full(final) from error
+        if error.errno in FULL:
+            raise disk_full(final) from error
         raise StoreError(f"{final} cannot be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
