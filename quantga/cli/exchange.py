@@ -1,0 +1,161 @@
+"""`quantga exchange`: run the paper exchange, fund accounts, step its market, switch faults."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from quantga.errors import ConfigError, QuantgaError
+
+app = typer.Typer(
+    help="A paper exchange that speaks Hyperliquid's protocol.", invoke_without_command=True, no_args_is_help=True
+)
+HOST = "127.0.0.1"
+
+
+def parse_account(text: str) -> tuple[str, int]:
+    """`ADDRESS=USDC` as a lower-case address and millionths of USDC.
+
+    Raises:
+        ConfigError: it has another form.
+    """
+    from quantga.exchange.wire import ADDRESS, Malformed
+
+    address, _, amount = text.partition("=")
+    try:
+        micro = Decimal(amount) * 10**6
+        if not micro.is_finite() or micro <= 0 or micro != int(micro):
+            raise ConfigError(f"{text}: the amount must be a positive number of USDC with at most six decimals")
+        return str(ADDRESS(address)), int(micro)
+    except (Malformed, InvalidOperation) as error:
+        raise ConfigError(f"{text}: give an account as 0xADDRESS=USDC, e.g. 0x{'ab' * 20}=10000") from error
+
+
+@app.callback()
+def run(
+    ctx: typer.Context,
+    state: Annotated[Path | None, typer.Option(help="Folder of the exchange's journal and snapshots.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Folder of SYMBOL.parquet (ts, open high low close volume).")
+    ] = None,
+    port: Annotated[int, typer.Option(help="TCP port.")] = 8100,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
+    account: Annotated[list[str] | None, typer.Option(help="ADDRESS=USDC, credited once; repeatable.")] = None,
+    speed: Annotated[float, typer.Option(help="Market seconds per wall second.")] = 1.0,
+    step: Annotated[bool, typer.Option("--step", help="The market moves only by `quantga exchange step`.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic books and paths.")] = 7,
+    start: Annotated[int | None, typer.Option(help="Market time to begin at (ms); default: after 5,000 bars.")] = None,
+    assets: Annotated[Path | None, typer.Option(help="JSON file with metadata of further assets.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="JSON list of faults with `after` seconds.")] = None,
+    limits: Annotated[bool, typer.Option(help="Enforce the venue's limits per IP address.")] = True,
+) -> None:
+    """Run the exchange until interrupted."""
+    if ctx.invoked_subcommand is not None:
+        return
+    import asyncio
+
+    import uvloop
+
+    from quantga.exchange.faults import read_script
+    from quantga.exchange.limits import NO_LIMITS, Limits
+    from quantga.exchange.server import serve
+    from quantga.exchange.service import Exchange, Options
+
+    if state is None or replay is None:
+        raise ConfigError("give --state DIR and --replay PATH")
+    if not speed > 0:
+        raise ConfigError(f"--speed {speed} must be positive; to move the market by hand use --step")
+    exchange = Exchange(
+        Options(
+            state=state,
+            replay=replay,
+            accounts=dict(parse_account(one) for one in account or []),
+            speed=None if step else speed,
+            seed=seed,
+            start=start,
+            assets=assets,
+            limits=Limits() if limits else NO_LIMITS,
+            script=tuple(read_script(faults)) if faults else (),
+        )
+    )
+    typer.echo(f"listening on http://{host}:{port}", err=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(serve(exchange, host, port))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {host}:{port}: {error}") from error
+
+
+def _control(port: int, host: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        f"http://{host}:{port}/control", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310
+            typer.echo(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        raise ConfigError(f"the exchange refuses: {error.read().decode()}") from error
+    except OSError as error:
+        raise ConfigError(f"no exchange answers on {host}:{port}: {error}") from error
+
+
+Port = Annotated[int, typer.Option(help="The exchange's port.")]
+Host = Annotated[str, typer.Option(help="The exchange's address.")]
+
+
+@app.command()
+def fund(
+    account: Annotated[list[str], typer.Argument(help="ADDRESS=USDC …")], port: Port = 8100, host: Host = HOST
+) -> None:
+    """Credit accounts of a running exchange; an account exists from its first credit on."""
+    for address, amount in [parse_account(one) for one in account]:
+        _control(port, host, {"do": "fund", "user": address, "usd": amount})
+
+
+@app.command()
+def step(
+    ms: Annotated[int, typer.Argument(help="Market milliseconds.", min=1)], port: Port = 8100, host: Host = HOST
+) -> None:
+    """Move the market of an exchange that was started with --step."""
+    _control(port, host, {"do": "step", "ms": ms})
+
+
+@app.command()
+def fault(
+    name: Annotated[str, typer.Argument(help="A fault's name; see docs/exchange.md.")],
+    port: Port = 8100,
+    host: Host = HOST,
+    count: Annotated[int, typer.Option(help="How many requests, frames or orders it hits.")] = 1,
+    seconds: Annotated[float | None, typer.Option(help="How long it lasts, or delays.")] = None,
+    user: Annotated[str, typer.Option(help="The account it hits.")] = "",
+    ms: Annotated[int, typer.Option(help="Clock skew.")] = 0,
+) -> None:
+    """Switch a fault on."""
+    body: dict[str, Any] = {"do": "fault", "fault": name, "count": count, "user": user, "ms": ms}
+    _control(port, host, body if seconds is None else {**body, "seconds": seconds})
+
+
+@app.command()
+def status(port: Port = 8100, host: Host = HOST) -> None:
+    """Where the exchange stands."""
+    _control(port, host, {"do": "status"})
+
+
+def main() -> None:
+    """Run the verb by itself (`python -m quantga.cli.exchange`)."""
+    try:
+        app(prog_name="quantga exchange")
+    except QuantgaError as error:
+        typer.echo(f"quantga: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

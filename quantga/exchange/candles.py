@@ -1,0 +1,156 @@
+"""Candles and asset contexts of the replay: closed bars as they are, the open one as far as it has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from quantga.exchange.desk import DAY, Desk
+from quantga.exchange.matching import best, levels
+from quantga.exchange.wire import text_of
+
+Json = dict[str, Any]
+INTERVALS = {
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1h": 3_600_000,
+    "2h": 7_200_000,
+    "4h": 14_400_000,
+    "8h": 28_800_000,
+    "12h": 43_200_000,
+    "1d": DAY,
+    "3d": 3 * DAY,
+    "1w": 7 * DAY,
+    "1M": 30 * DAY,
+}
+MOST = 5000
+MONDAY = 4 * DAY
+"""1970-01-05 was the first Monday."""
+TRADE = 2000
+"""A candle's count of trades is its volume's digits: the bars do not carry one."""
+
+
+def available(desk: Desk, coin: int, interval: str) -> bool:
+    """Whether an interval can be made of the replayed bars; a month cannot."""
+    return interval != "1M" and INTERVALS[interval] % desk.bars[coin].interval == 0
+
+
+def _bucket(time: int, length: int) -> int:
+    offset = MONDAY if length == 7 * DAY else 0
+    return (time - offset) // length * length + offset
+
+
+def candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[Json]:
+    """Candles that open in [start, end], at most the last 5,000 there are; finer ones than the bars do not exist."""
+    market, bars = desk.state.coins[coin], desk.bars[coin]
+    if not available(desk, coin, interval) or market.bar < 0:
+        return []
+    length = INTERVALS[interval]
+    newest = _bucket(int(bars.ts[market.bar]), length)
+    begin = max(_bucket(start + length - 1, length), newest - (MOST - 1) * length, _bucket(int(bars.ts[0]), length))
+    last = min(_bucket(end, length), newest)
+    if last < begin:
+        return []
+    low = int(np.searchsorted(bars.ts, begin))
+    high = min(int(np.searchsorted(bars.ts, last + length)), market.bar + 1)
+    rows: list[Json] = []
+    at = low
+    while at < high:
+        opened = _bucket(int(bars.ts[at]), length)
+        stop = min(int(np.searchsorted(bars.ts, opened + length)), high)
+        rows.append(_candle(desk, coin, interval, (at, stop)))
+        at = stop
+    return rows
+
+
+def candle_of(desk: Desk, coin: int, interval: str, bar: int) -> Json:
+    """The candle that contains bar number `bar`, as far as that bar."""
+    bars, length = desk.bars[coin], INTERVALS[interval]
+    opened = _bucket(int(bars.ts[bar]), length)
+    return _candle(desk, coin, interval, (int(np.searchsorted(bars.ts, opened)), bar + 1))
+
+
+def _candle(desk: Desk, coin: int, interval: str, span: tuple[int, int]) -> Json:
+    """One candle over bars [span[0], span[1]); the present bar counts as far as it has come."""
+    market, bars, asset = desk.state.coins[coin], desk.bars[coin], desk.assets[coin]
+    first, stop = span
+    high, low = int(bars.high[first:stop].max()), int(bars.low[first:stop].min())
+    close, volume = int(bars.close[stop - 1]), int(bars.volume[first:stop].sum())
+    if stop - 1 == market.bar and not market.halted and market.point + 1 < bars.points:
+        whole = slice(first, stop - 1)
+        high = max([market.high, *bars.high[whole].tolist()])
+        low = min([market.low, *bars.low[whole].tolist()])
+        close = market.px
+        partial = int(bars.volume[market.bar]) // bars.points * (market.point + 1)
+        volume = int(bars.volume[whole].sum()) + partial
+    opened = _bucket(int(bars.ts[first]), INTERVALS[interval])
+    decimals = asset.px_decimals
+    return {
+        "t": opened,
+        "T": opened + INTERVALS[interval] - 1,
+        "s": asset.name,
+        "i": interval,
+        "o": text_of(int(bars.open[first]), decimals),
+        "c": text_of(close, decimals),
+        "h": text_of(high, decimals),
+        "l": text_of(low, decimals),
+        "v": text_of(volume, asset.sz_decimals),
+        "n": min(TRADE, volume),
+    }
+
+
+def mid(desk: Desk, coin: int) -> str | None:
+    """The middle of the best prices; None without a two-sided book."""
+    bid, ask = best(desk, coin, 1), best(desk, coin, -1)
+    if not bid or not ask:
+        return None
+    return text_of((bid + ask) * 5, desk.assets[coin].px_decimals + 1)
+
+
+def _impact(desk: Desk, coin: int, side: int) -> str | None:
+    """The price that a taker of the impact notional pays on average against the synthetic levels."""
+    asset = desk.assets[coin]
+    need = (20_000 if asset.name in {"BTC", "ETH"} else 6_000) * 10**6
+    worth, size = 0, 0
+    for px, held, _ in levels(desk, coin, side):
+        part = min(held, -(-(need - worth) // px))
+        worth, size = worth + part * px, size + part
+        if worth >= need:
+            return text_of(worth * 10 // size, asset.px_decimals + 1)
+    return None
+
+
+def context(desk: Desk, coin: int) -> Json:
+    """Funding, open interest, day's volume and prices of one asset, as `metaAndAssetCtxs` has them."""
+    market, bars, asset = desk.state.coins[coin], desk.bars[coin], desk.assets[coin]
+    decimals, middle = asset.px_decimals, mid(desk, coin) if market.px and not market.halted else None
+    impact = [_impact(desk, coin, 1), _impact(desk, coin, -1)] if middle is not None else [None, None]
+    base = notional = previous = 0
+    if market.bar >= 0:
+        first = int(np.searchsorted(bars.ts, state_day(desk) - DAY))
+        volumes, closes = bars.volume[first : market.bar], bars.close[first : market.bar]
+        base, notional = int(volumes.sum()), int((volumes.astype(object) * closes).sum())
+        previous = int(bars.close[max(0, first - 1)])
+    held = sum(max(0, p.szi) for a in desk.state.accounts.values() if (p := a.positions.get(coin)) is not None)
+    premium = (market.px - market.oracle) / market.oracle if market.oracle else None
+    return {
+        "funding": text_of(market.funding, 10),
+        "openInterest": text_of(held + base, asset.sz_decimals),
+        "prevDayPx": text_of(previous, decimals),
+        "dayNtlVlm": text_of(notional, 6),
+        "premium": None if middle is None or premium is None else text_of(round(premium * 10**10), 10),
+        "oraclePx": text_of(market.oracle, decimals),
+        "markPx": text_of(market.mark, decimals),
+        "midPx": middle,
+        "impactPxs": impact if all(impact) else None,
+        "dayBaseVlm": text_of(base, asset.sz_decimals),
+    }
+
+
+def state_day(desk: Desk) -> int:
+    """The market's clock (ms)."""
+    return desk.state.market

@@ -1,0 +1,181 @@
+"""The streams: what each socket subscribed to, and the frames that events and the clock send there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from quantga.exchange.desk import Desk, Events
+from quantga.exchange.faults import Faults
+from quantga.exchange.info_user import aggregate, funding_delta
+from quantga.exchange.subscriptions import LATEST, candle_frames, l2_frame, latest
+
+Json = Any
+FAST, SLOW = 0.5, 5.0
+BACKLOG = 20_000
+"""Frames that may wait for a slow socket before it is closed."""
+PERSONAL = frozenset({"clearinghouseState", "openOrders", "webData2", "webData3", "activeAssetData", "spotState"})
+
+
+def key_of(sub: dict[str, Json]) -> str:
+    """A subscription's identity."""
+    return orjson.dumps(sub, option=orjson.OPT_SORT_KEYS).decode()
+
+
+class Socket:
+    """One connection: its subscriptions and a bounded queue of frames."""
+
+    def __init__(self, ws: web.WebSocketResponse, address: str, faults: Faults) -> None:
+        self.ws, self.address, self.faults = ws, address, faults
+        self.subs: dict[str, dict[str, Json]] = {}
+        self.seen: dict[str, bytes] = {}
+        self.sent = time.monotonic()
+        self.posts = 0
+        self.broken = False
+        self._held: bytes | None = None
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def put(self, frame: Json, *, pong: bool = False) -> None:
+        """Queue a frame; faults may swallow, double or swap it."""
+        if self.faults.on("silent") or (not pong and self.faults.on("stale")):
+            return
+        data = orjson.dumps(frame)
+        if self._queue.qsize() > BACKLOG:
+            self.broken = True
+            return
+        if self.faults.disturbs_frames and not pong:
+            if self._held is None and self.faults.hit("reorder"):
+                self._held = data
+                return
+            if self.faults.hit("duplicate"):
+                self._queue.put_nowait(data)
+        self._queue.put_nowait(data)
+        if self._held is not None:
+            self._queue.put_nowait(self._held)
+            self._held = None
+
+    def changed(self, key: str, frame: Json) -> None:
+        """Queue a frame if it says something new besides its time."""
+        data = frame["data"]
+        told = orjson.dumps({k: v for k, v in data.items() if k not in {"time", "serverTime"}})
+        if self.seen.get(key) != told:
+            self.seen[key] = told
+            self.put(frame)
+
+    def end(self) -> None:
+        """Stop the writer after what is queued."""
+        self._queue.put_nowait(None)
+
+    async def write(self) -> None:
+        """Send what is queued until `end` or until the peer is gone."""
+        while (data := await self._queue.get()) is not None:
+            if self.ws.closed:
+                return
+            try:
+                await self.ws.send_str(data.decode())
+            except (ConnectionError, RuntimeError):
+                return
+            self.sent = time.monotonic()
+
+
+class Hub:
+    """All sockets, and the frames they get."""
+
+    def __init__(self, desk: Callable[[], Desk]) -> None:
+        self._desk = desk
+        self.sockets: set[Socket] = set()
+        self._next = {True: 0.0, False: 0.0}
+
+    def publish(self, events: Events) -> None:
+        """Tell every socket what happened."""
+        if not self.sockets:
+            return
+        desk, users = self._desk(), events.users()
+        for socket in self.sockets:
+            for key, sub in socket.subs.items():
+                self._tell(desk, socket, key, sub, events, users)
+
+    def _tell(self, desk: Desk, socket: Socket, key: str, sub: Json, events: Events, users: set[str]) -> None:
+        kind = sub["type"]
+        if kind in _PERSONAL_EVENTS:
+            if sub["user"] in users:
+                for frame in _PERSONAL_EVENTS[kind](desk, sub, events):
+                    socket.put(frame)
+        elif kind == "trades":
+            if events.trades.get(sub["coin"]):
+                socket.put({"channel": "trades", "data": events.trades[sub["coin"]]})
+        elif kind == "candle":
+            if events.moved:
+                for frame in candle_frames(desk, sub, events.closed):
+                    socket.changed(key, frame)
+        elif kind in LATEST and (kind not in PERSONAL or sub["user"] in users or events.moved):
+            socket.changed(key, latest(desk, sub))
+
+    def beat(self, now: float) -> None:
+        """Send books by their cadence: fast ones every half second, the others every five."""
+        for fast, pause in ((True, FAST), (False, SLOW)):
+            if now >= self._next[fast]:
+                self._next[fast] = now + pause
+                self.books(fast=fast)
+
+    def books(self, *, fast: bool) -> None:
+        """Send a frame of every fast or slow book now."""
+        desk = self._desk()
+        for socket in self.sockets:
+            for sub in list(socket.subs.values()):
+                if sub["type"] == "l2Book" and sub["fast"] == fast:
+                    socket.put(l2_frame(desk, sub))
+
+    def idle(self, now: float, limit: float) -> list[Socket]:
+        """Sockets to close: nothing was sent for too long, or they read too slowly."""
+        return [one for one in self.sockets if one.broken or (limit and now - one.sent > limit)]
+
+
+def _order_updates(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = events.orders.get(sub["user"])
+    return [{"channel": "orderUpdates", "data": rows}] if rows else []
+
+
+def _user_events(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    user = sub["user"]
+    data: list[Json] = []
+    if events.fills.get(user):
+        data.append({"fills": events.fills[user]})
+    if events.cancels.get(user):
+        data.append({"nonUserCancel": events.cancels[user]})
+    data.extend({"funding": {"time": row["time"], **funding_delta(row)}} for row in events.fundings.get(user, []))
+    data.extend({"liquidation": row} for row in events.liquidations.get(user, []))
+    return [{"channel": "user", "data": one} for one in data]
+
+
+def _user_fills(desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = events.fills.get(sub["user"])
+    if not rows:
+        return []
+    shown = aggregate(desk, rows) if sub["aggregateByTime"] else rows
+    return [{"channel": "userFills", "data": {"user": sub["user"], "fills": shown}}]
+
+
+def _user_fundings(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = [{"time": row["time"], **funding_delta(row)} for row in events.fundings.get(sub["user"], [])]
+    return [{"channel": "userFundings", "data": {"user": sub["user"], "fundings": rows}}] if rows else []
+
+
+def _ledger(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = events.ledger.get(sub["user"])
+    data = {"user": sub["user"], "nonFundingLedgerUpdates": rows}
+    return [{"channel": "userNonFundingLedgerUpdates", "data": data}] if rows else []
+
+
+_PERSONAL_EVENTS: dict[str, Callable[[Desk, Json, Events], list[Json]]] = {
+    "orderUpdates": _order_updates,
+    "userEvents": _user_events,
+    "userFills": _user_fills,
+    "userFundings": _user_fundings,
+    "userNonFundingLedgerUpdates": _ledger,
+}
