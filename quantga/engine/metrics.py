@@ -57,24 +57,23 @@ REASONS = (
 (_NO_TAIL, _STILL_MARKET, _NO_TRADE, _NO_LOSER, _NOTHING_HELD, _NO_VARIANCE) = range(8, len(REASONS))
 
 TALLIES = (
-    *("trades", "wins", "won", "lost", "bars_in_trades", "fees", "funding"),
-    *("bars", "held_bars", "long_bars", "turnover", "weight", "liquidated"),
+    *("trades", "wins", "won", "lost", "bars_in_trades", "fees", "funding", "held_bars", "long_bars", "turnover"),
+    *("weight", "liquidated"),
 )
-"""What the ledger counts over the window, as a row of floats.
+"""What the ledger counts over the window, as a row of floats; the first fields of its state.
 
 trades: closed ones, of which `wins` ended above zero after fees and funding; won, lost: the sums of their profits and
 losses (both >= 0, USDC); bars_in_trades: bars from entry to exit, summed; fees, funding: paid (USDC; funding received
-is negative); bars: bars present; held_bars, long_bars: those on which a position, a long one, was held; turnover: sum of
-traded value over equity; weight: sum over the bars of the held position's signed value over equity; liquidated: 0 or 1.
+is negative); held_bars, long_bars: bars over which a position, a long one, was held; turnover: sum of traded value
+over equity; weight: sum over the bars of the position's signed value over equity; liquidated: 0 or 1.
 """
 (T_TRADES, T_WINS, T_WON, T_LOST, T_BARS_IN_TRADES, T_FEES, T_FUNDING) = range(7)
-(T_BARS, T_HELD_BARS, T_LONG_BARS, T_TURNOVER, T_WEIGHT, T_LIQUIDATED) = range(7, len(TALLIES))
+(T_HELD_BARS, T_LONG_BARS, T_TURNOVER, T_WEIGHT, T_LIQUIDATED) = range(7, len(TALLIES))
 
-
-MARKET = ("total", "mean_net", "squares")
-"""What is known of the market as a whole: its return over the window, the mean of its daily returns net of funding,
-and the squares of its daily returns about their mean, summed."""
-M_TOTAL, M_MEAN_NET, M_SQUARES = range(len(MARKET))
+MARKET = ("bars", "total", "mean_net", "squares")
+"""What is known of the market as a whole: the bars of the window, its return over them, the mean of its daily returns
+net of funding, and the squares of its daily returns about their mean, summed."""
+M_BARS, M_TOTAL, M_MEAN_NET, M_SQUARES = range(len(MARKET))
 
 
 @njit
@@ -139,13 +138,13 @@ def probabilistic_sharpe(sharpe: float, days: int, skew: float, kurtosis: float)
 
 
 @njit
-def market_figures(returns: Floats, net: Floats, about_mean: Floats) -> Floats:
+def market_figures(returns: Floats, net: Floats, bars: int, about_mean: Floats) -> Floats:
     """Return MARKET and write the daily returns less their mean to `about_mean`.
 
     returns: the market's own, close to close, the first against the first open; net: less the funding a long pays.
     """
     found = np.zeros(len(MARKET))
-    found[M_MEAN_NET] = mean_of(net)
+    found[M_BARS], found[M_MEAN_NET] = bars, mean_of(net)
     mean, grown, varies = mean_of(returns), 1.0, False
     for i in range(len(returns)):
         grown *= 1.0 + returns[i]
@@ -160,11 +159,13 @@ def market_figures(returns: Floats, net: Floats, about_mean: Floats) -> Floats:
 
 @njit
 def figures(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
-    daily: Floats, capital: float, tallies: Floats, market: Floats, market_about_mean: Floats, out: Floats, why: Codes
-) -> None:
+    daily: Floats, capital: float, tallies: Floats, drift: float, market: Floats, market_about_mean: Floats,
+    out: Floats, why: Codes,
+) -> None:  # fmt: skip
     """Write every metric of one account to `out` (NaN: undefined) and the reasons to `why`, in the order of KEYS.
 
-    daily: equity at each UTC day's close; tallies: as TALLIES; market, market_about_mean: from `market_figures`.
+    daily: equity at each UTC day's close; tallies: as TALLIES; drift: what the mean position earned a day by the market's
+    mean return; market, market_about_mean: from `market_figures`.
     """
     out[:] = math.nan
     why[:] = _DEFINED
@@ -173,7 +174,7 @@ def figures(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
     mean = _levels(daily, capital, returns, out, why)
     both = _moments(returns, mean, market_about_mean, out, why)
     _tails(returns, out, why)
-    _counted(tallies, days, out, why)
+    _counted(tallies, market[M_BARS], days, out, why)
     out[N_DAYS] = days
     out[MARKET_RETURN] = market[M_TOTAL]
     if out[MAX_DRAWDOWN] < 0.0:
@@ -182,7 +183,7 @@ def figures(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
         why[CALMAR] = _NO_DRAWDOWN
     why[ALPHA_SHARPE] = why[SHARPE]
     if why[SHARPE] == _DEFINED:
-        out[ALPHA_SHARPE] = (mean - out[MEAN_POSITION] * market[M_MEAN_NET]) / out[VOLATILITY] * DAYS
+        out[ALPHA_SHARPE] = (mean - drift) / out[VOLATILITY] * DAYS
     why[BETA] = why[CORRELATION] = _TWO_DAYS if days < 2 else _STILL_MARKET
     if days > 1 and market[M_SQUARES] > 0.0:
         out[BETA], why[BETA] = both / market[M_SQUARES], _DEFINED
@@ -275,8 +276,8 @@ def _tails(returns: Floats, out: Floats, why: Codes) -> None:
 
 
 @njit
-def _counted(tallies: Floats, days: int, out: Floats, why: Codes) -> None:
-    trades, bars = tallies[T_TRADES], tallies[T_BARS]
+def _counted(tallies: Floats, bars: float, days: int, out: Floats, why: Codes) -> None:
+    trades = tallies[T_TRADES]
     out[TRADES] = trades
     if trades > 0.0:
         out[WIN_RATE] = tallies[T_WINS] / trades
@@ -300,16 +301,16 @@ def _counted(tallies: Floats, days: int, out: Floats, why: Codes) -> None:
 
 
 @njit
-def robust_sharpe(returns: Floats, slices: int) -> float:
-    """Return mean - 0.5 standard deviation (ddof 0) of the annual Sharpe ratios of `slices` equal slices of time.
+def robust_sharpe(returns: Floats, drifts: Floats) -> float:
+    """Return mean - 0.5 standard deviation (ddof 0) of the annual Sharpe ratios of equal slices of time.
 
-    A slice in which returns do not vary counts as 0: nothing was risked there, and nothing earned.
+    returns: daily; drifts: per slice what is taken from each of its days. A slice in which returns do not vary counts
+    as 0: nothing was risked there, and nothing earned.
     """
-    days = len(returns)
+    days, slices = len(returns), len(drifts)
     total, squares = 0.0, 0.0
     for k in range(slices):
-        part = returns[k * days // slices : (k + 1) * days // slices]
-        value = _sharpe(part)
+        value = _sharpe(returns[k * days // slices : (k + 1) * days // slices], drifts[k])
         total += value
         squares += value * value
     mean = total / slices
@@ -317,13 +318,13 @@ def robust_sharpe(returns: Floats, slices: int) -> float:
 
 
 @njit
-def _sharpe(returns: Floats) -> float:
+def _sharpe(returns: Floats, drift: float) -> float:
     mean = mean_of(returns)
     second, first, varies = 0.0, returns[0], False
     for value in returns:
         varies = varies or value != first
         second += (value - mean) * (value - mean)
-    return mean / math.sqrt(second / (len(returns) - 1)) * math.sqrt(DAYS) if varies else 0.0
+    return (mean - drift) / math.sqrt(second / (len(returns) - 1)) * math.sqrt(DAYS) if varies else 0.0
 
 
 def record(row: Floats, why: Codes) -> tuple[dict[str, float | int | bool | None], dict[str, str]]:

@@ -21,12 +21,13 @@ CAPITAL = 10_000.0
 
 def figures_of(daily, *, market=None, capital=CAPITAL, **counted):
     daily = np.asarray(daily, dtype=np.float64)
-    tallies = np.array([float(counted.get(name, {"bars": 24 * len(daily)}.get(name, 0))) for name in TALLIES])
+    tallies = np.array([float(counted.get(name, 0)) for name in TALLIES])
     about_mean = np.empty(len(daily))
     returns, net = np.zeros((2, len(daily))) if market is None else np.asarray(market, dtype=np.float64)
-    facts = metrics.market_figures(returns, net, about_mean)
+    facts = metrics.market_figures(returns, net, 24 * len(daily), about_mean)
+    drift = tallies[metrics.T_WEIGHT] / (24 * len(daily)) * facts[metrics.M_MEAN_NET]
     out, why = np.empty(len(KEYS)), np.empty(len(KEYS), dtype=np.uint8)
-    metrics.figures(daily, capital, tallies, facts, about_mean, out, why)
+    metrics.figures(daily, capital, tallies, drift, facts, about_mean, out, why)
     values, reasons = metrics.record(out, why)
     assert {key for key, value in values.items() if value is None} == set(reasons)
     return values, reasons
@@ -97,7 +98,7 @@ def test_the_probabilistic_sharpe_of_the_2012_paper():
 def test_counted_figures():
     found, reasons = figures_of(
         equity_of(drawn(4, 365)),
-        trades=4, wins=3, won=300, lost=50, bars_in_trades=36, fees=12.5, funding=-3.0, bars=8760, held_bars=4380,
+        trades=4, wins=3, won=300, lost=50, bars_in_trades=36, fees=12.5, funding=-3.0, held_bars=4380,
         long_bars=1095, turnover=8.0, weight=-2190, liquidated=0,
     )  # fmt: skip
     assert not set(reasons) - {"beta", "correlation"}
@@ -193,8 +194,17 @@ def test_robust_sharpe_is_mean_less_half_the_spread():
     returns = drawn(6, 403)
     slices = [returns[k * 403 // 8 : (k + 1) * 403 // 8] for k in range(8)]
     each = [np.mean(part) / np.std(part, ddof=1) * math.sqrt(365) for part in slices]
-    assert metrics.robust_sharpe(returns, 8) == pytest.approx(np.mean(each) - 0.5 * np.std(each), rel=1e-9)
-    assert metrics.robust_sharpe(np.zeros(40), 8) == 0.0
+    assert metrics.robust_sharpe(returns, np.zeros(8)) == pytest.approx(np.mean(each) - 0.5 * np.std(each), rel=1e-9)
+    less = [value - 0.001 / np.std(part, ddof=1) * math.sqrt(365) for value, part in zip(each, slices, strict=True)]
+    found = metrics.robust_sharpe(returns, np.full(8, 0.001))
+    assert found == pytest.approx(np.mean(less) - 0.5 * np.std(less), rel=1e-9)
+    assert metrics.robust_sharpe(np.zeros(40), np.zeros(8)) == 0.0
+
+
+def test_tallies_are_what_the_ledger_counts_first():
+    from quantga.engine.ledger_steps import STATE
+
+    assert STATE[: len(TALLIES)] == TALLIES
 
 
 def exact(function, *arguments):
