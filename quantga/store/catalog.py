@@ -46,17 +46,23 @@ def query(lake: Lake, sql: str) -> pa.Table:
 
 @contextmanager
 def snapshot(lake: Lake) -> Iterator[Connection]:
-    """Open the catalog as it is now, read-only; a later refresh does not change what is seen."""
-    try:
-        connection = duckdb.connect(str(lake.root / FILE), read_only=True)
-    except duckdb.Error as error:
-        raise StoreError(
-            f"{lake.root / FILE} does not open: give `quantga catalog rebuild` ({_first_line(error)})"
-        ) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
+    """Open the catalog as it is now, read-only; a later refresh does not change what is seen.
+
+    The snapshot has a name of its own, since DuckDB shares one open database among all who open the same path.
+    """
+    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=lake.root) as folder:
+        own = Path(folder) / FILE
+        try:
+            own.hardlink_to(lake.root / FILE)
+        except OSError:
+            shutil.copyfile(lake.root / FILE, own)  # a file system without hard links
+        try:
+            connection = duckdb.connect(str(own), read_only=True)
+        except duckdb.Error as error:
+            what = f"{lake.root / FILE} does not open"
+            raise StoreError(f"{what}: give `quantga catalog rebuild` ({_first_line(error)})") from error
+        with connection:
+            yield connection
 
 
 def rebuild(lake: Lake) -> Path:
