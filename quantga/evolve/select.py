@@ -1,0 +1,161 @@
+"""Who survives and who breeds: DEAP's fitness, fronts and crowding; tournaments and lexicase with the caller's dice.
+
+DEAP's tournaments and lexicase draw from the module-wide generator, so those are ours. Its `sortLogNondominated` and
+`assignCrowdingDist` draw nothing; ties that they leave in the order of input are broken by the program's id.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from deap.base import Fitness
+from deap.tools import sortLogNondominated
+from deap.tools.emo import assignCrowdingDist
+from numpy.typing import NDArray
+
+from quantga.lang.genes import Genes
+from quantga.lang.program import Program
+
+type Selection = Literal["nsga2", "tournament", "lexicase"]
+type Picker = Callable[[random.Random], "Member"]
+
+ROUNDS = {"nsga2": 2, "tournament": 4, "lexicase": 0}
+"""How many members a tournament compares."""
+_NEUTRAL = Genes()
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """What a program was found to be worth.
+
+    score: to be made large; drawdown: a share of the equity, to be made small; behaviour: hash of its wanted positions.
+    cases: the score of each slice of time. failed: why it is worth nothing, or "". figures: float64[k], NaN undefined.
+    """
+
+    program: Program
+    score: float
+    drawdown: float
+    behaviour: int
+    failed: str = ""
+    cases: tuple[float, ...] = ()
+    figures: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An appraised program in a population; age: generations since the oldest of its forebears was drawn."""
+
+    appraisal: Appraisal
+    age: int
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        return self.appraisal.program
+
+    @property
+    def complexity(self) -> int:
+        """Tokens, and two for every risk gene in use."""
+        return complexity(self.appraisal.program)
+
+    @property
+    def likeness(self) -> tuple[int, Genes]:
+        """Equal for members that do the same: the same wanted positions under the same risk genes."""
+        return self.appraisal.behaviour, self.appraisal.program.genes
+
+
+class Goals(Fitness):  # type: ignore[misc]
+    """Score up, drawdown down, complexity down."""
+
+    weights = (1.0, -1.0, -1.0)
+
+
+class _Candidate:
+    """A member as DEAP wants to see it."""
+
+    __slots__ = ("fitness", "member")
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.fitness = Goals((member.appraisal.score, member.appraisal.drawdown, float(member.complexity)))
+
+
+def complexity(program: Program) -> int:
+    """Return the tokens of a program, and two for every risk gene in use."""
+    return len(program.tokens) + (2 * str(program.genes).count("=") if program.genes != _NEUTRAL else 0)
+
+
+def distinct(members: Sequence[Member]) -> list[Member]:
+    """Return one member for each behaviour: the simplest, then the smaller id; failed ones are left out."""
+    kept: dict[tuple[int, Genes], Member] = {}
+    for member in members:
+        if not member.appraisal.failed:
+            other = kept.get(member.likeness)
+            if other is None or _simpler(member, other):
+                kept[member.likeness] = member
+    return list(kept.values())
+
+
+def _simpler(one: Member, other: Member) -> bool:
+    if one.program == other.program:
+        return one.age < other.age
+    return (one.complexity, one.program.id) < (other.complexity, other.program.id)
+
+
+def fronts(members: Sequence[Member], most: int) -> list[list[Member]]:
+    """Return the Pareto fronts that hold the best `most` members; the least crowded of each front first."""
+    if not members or not most:
+        return []
+    ordered: list[list[Member]] = []
+    for front in sortLogNondominated([_Candidate(member) for member in members], most):
+        assignCrowdingDist(front)
+        front.sort(key=lambda one: (-one.fitness.crowding_dist, -one.member.appraisal.score, one.member.program.id))
+        ordered.append([one.member for one in front])
+    return ordered
+
+
+def ranked(members: Sequence[Member], selection: Selection, most: int) -> list[Member]:
+    """Return the best `most` members, the best first: by fronts and crowding, or by score and then simplicity."""
+    if selection == "nsga2":
+        return [member for front in fronts(members, most) for member in front][:most]
+    return sorted(members, key=by_score)[:most]
+
+
+def by_score(member: Member) -> tuple[float, int, str]:
+    """Return the key that sorts by score, then simplicity (lexicographic parsimony), then id."""
+    return -member.appraisal.score, member.complexity, member.program.id
+
+
+def picker(members: Sequence[Member], selection: Selection) -> Picker:
+    """Return the function that picks a parent from `members`, which are ranked best first."""
+    if selection == "lexicase" and all(member.appraisal.cases for member in members):
+        return _lexicase(members)
+    size, rounds = len(members), ROUNDS[selection] or ROUNDS["tournament"]
+
+    def tournament(chance: random.Random) -> Member:
+        return members[min(int(chance.random() * size) for _ in range(rounds))]
+
+    return tournament
+
+
+def _lexicase(members: Sequence[Member]) -> Picker:
+    """Epsilon-lexicase (La Cava et al. 2019): slices in random order; who is within one median deviation of the best stays."""
+    cases = np.array([member.appraisal.cases for member in members])
+    epsilon = np.median(np.abs(cases - np.median(cases, axis=0)), axis=0)
+
+    def pick(chance: random.Random) -> Member:
+        order = list(range(cases.shape[1]))
+        chance.shuffle(order)
+        left = np.arange(len(members))
+        for case in order:
+            values = cases[left, case]
+            left = left[values >= values.max() - epsilon[case]]
+            if len(left) == 1:
+                break
+        return members[int(left[int(chance.random() * len(left))])]
+
+    return pick
