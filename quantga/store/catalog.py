@@ -125,8 +125,11 @@ def _create_tables(connection: Connection) -> None:
         CREATE TABLE runs (run VARCHAR PRIMARY KEY, settings VARCHAR, finished BOOLEAN);
         CREATE TABLE generations (run VARCHAR, generation INTEGER, state VARCHAR, PRIMARY KEY (run, generation));
         CREATE TABLE appraisals (
-            run VARCHAR, generation INTEGER, island INTEGER, slot INTEGER, id VARCHAR, text VARCHAR, size INTEGER);
-        CREATE TABLE fronts (run VARCHAR, id VARCHAR, text VARCHAR, size INTEGER);
+            run VARCHAR, generation INTEGER, island INTEGER, slot INTEGER, id VARCHAR, text VARCHAR, size INTEGER,
+            score DOUBLE, alpha_sharpe DOUBLE, sharpe DOUBLE, total_return DOUBLE, max_drawdown DOUBLE, trades DOUBLE);
+        CREATE TABLE fronts (
+            run VARCHAR, id VARCHAR, text VARCHAR, size INTEGER,
+            score DOUBLE, alpha_sharpe DOUBLE, sharpe DOUBLE, total_return DOUBLE, max_drawdown DOUBLE, trades DOUBLE);
         CREATE VIEW programs AS
             SELECT id, any_value(text) AS text, any_value(size) AS size, count(*) AS appraisals,
                    count(DISTINCT run) AS runs, min(run) AS first_run
