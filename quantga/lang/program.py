@@ -203,11 +203,12 @@ def canonical(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         arguments = stack[: -n - 1 : -1] if n else []
         if n:
             del stack[-n:]
-        stack.append(_rewrite(token, arguments))
+        stack.append(rewrite(token, arguments))
     return stack[0]
 
 
-def _rewrite(token: Token, args: list[Tree]) -> Tree:
+def rewrite(token: Token, args: list[Tree]) -> Tree:
+    """Return the canonical form of `token` applied to canonical arguments."""
     if not isinstance(token, int) or not args:
         return (token,)
     if token in _LESS:
