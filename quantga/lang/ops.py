@@ -47,8 +47,8 @@ class Op:
 
 
 def ema_memory(span: int) -> int:
-    """Bars from which an exponential mean of `span` is rebuilt; the weight left outside is below e^-16 = 1.2e-7."""
-    return 8 * span
+    """Bars, in whole blocks, that an exponential mean of `span` remembers; the weight left outside is below e^-16."""
+    return -(-8 * span // BLOCK) * BLOCK
 
 
 def kernel_lookback(kernel: K, windows: tuple[int, ...]) -> int:

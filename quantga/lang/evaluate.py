@@ -1,0 +1,116 @@
+"""Wanted positions of many programs on one market; every shared sub-expression is computed once, block by block.
+
+For loops of one's own over blocks (nothing of size programs x bars is kept; all arrays are float64 or int64):
+
+    plan(programs, sharing=True) -> Plan                     # tiles of TILE programs at most are fastest
+    plan.columns: tuple[str, ...]                            # what column_matrix(plan.columns, bars) has to hold
+    plan.nodes int64[n_nodes, FIELDS], plan.numbers float64[n_nodes, 2]
+    plan.root int64[n_programs], plan.ready int64[n_programs], plan.same int64[n_programs]
+    column_matrix(names, bars) -> float64[n_columns, n_bars]
+    buffers(plan) -> float64[plan.size]                      # `work`; may be used again, for another market too
+    @njit run_block(nodes, numbers, work, columns, origin, start, first, last)
+
+    for start in range(-(origin % BLOCK), n_bars, BLOCK):    # row of the block's first bar: negative in a part block
+        done = 0
+        for p in range(n_programs):                          # in this order: a root's place is given on afterwards
+            run_block(nodes, numbers, work, columns, origin, start, done, ready[p])
+            done = ready[p]
+            wanted = work[root[p] : root[p] + BLOCK]         # wanted[i] is that of row start + i; skip rows not in 0..n
+
+`same[p]` is the first program whose wanted series is the same by construction; its rows need not be simulated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantga.lang.bars import Bars, Floats, Ints
+from quantga.lang.encode import encode
+from quantga.lang.jit import njit
+from quantga.lang.kernels import WINDOW, run_block
+from quantga.lang.layout import lay_out
+from quantga.lang.ops import BLOCK
+from quantga.lang.program import Program
+
+__all__ = ["BLOCK", "TILE", "Plan", "buffers", "column_matrix", "evaluate", "plan", "run_block", "tiles"]
+
+TILE = 500
+"""Programs planned together: enough to share, few enough for the caches."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to compute the wanted series of some programs; see the module's docstring."""
+
+    programs: Sequence[Program] = field(repr=False)
+    columns: tuple[str, ...]
+    nodes: Ints = field(repr=False)
+    numbers: Floats = field(repr=False)
+    root: Ints = field(repr=False)
+    ready: Ints = field(repr=False)
+    same: Ints = field(repr=False)
+    size: int
+
+
+def plan(programs: Sequence[Program], *, sharing: bool = True) -> Plan:
+    """Plan the computation of all programs together; without `sharing` each for itself."""
+    if not programs:
+        none = np.empty(0, np.int64)
+        return Plan(programs, (), np.empty((0, 11), np.int64), np.empty((0, 2)), none, none, none, 0)
+    graph, names = encode(programs, sharing=sharing)
+    layout = lay_out(graph)
+    loads = np.flatnonzero(layout.nodes[:, 0] == 0)
+    used, place = np.unique(layout.nodes[loads, WINDOW], return_inverse=True)
+    layout.nodes[loads, WINDOW] = place
+    _, first, group = np.unique(graph.root, return_index=True, return_inverse=True)
+    columns = tuple(names[i] for i in used)
+    return Plan(programs, columns, layout.nodes, layout.numbers, layout.root, layout.ready, first[group], layout.size)
+
+
+def tiles(programs: Sequence[Program], *, size: int = TILE, sharing: bool = True) -> Iterator[Plan]:
+    """Plan the programs in tiles of at most `size`."""
+    for begin in range(0, len(programs), size):
+        yield plan(programs[begin : begin + size], sharing=sharing)
+
+
+def column_matrix(names: Sequence[str], bars: Bars) -> Floats:
+    """Return the named columns, float64[n_columns, n_bars]. ProgramError naming a column that the market lacks."""
+    return np.array([bars[name] for name in names], dtype=np.float64).reshape(len(names), len(bars))
+
+
+def buffers(plan: Plan) -> Floats:
+    """Return a work array for `run_block`."""
+    return np.full(plan.size, np.nan)
+
+
+@njit
+def _evaluate(
+    nodes: Ints, numbers: Floats, work: Floats, columns: Floats, origin: int, root: Ints, ready: Ints, out: Floats
+) -> None:
+    bars = out.shape[1]
+    for start in range(-(origin % BLOCK), bars, BLOCK):
+        done = 0
+        for p in range(len(root)):
+            run_block(nodes, numbers, work, columns, origin, start, done, ready[p])
+            done = ready[p]
+            low, high = max(start, 0), min(start + BLOCK, bars)
+            out[p, low:high] = work[root[p] + low - start : root[p] + high - start]
+
+
+def evaluate(programs: Sequence[Program], bars: Bars) -> Floats:
+    """Return the wanted positions, float64[n_programs, n_bars], within -1 and 1; NaN: hold, or not defined yet.
+
+    A row does not depend on the other programs nor on their order, and from `program.reach` on not on where the bars
+    begin. ProgramError names a column that the market lacks.
+    """
+    out = np.empty((len(programs), len(bars)))
+    at = 0
+    for tile in tiles(programs):
+        columns = column_matrix(tile.columns, bars)
+        rows = out[at : at + len(tile.root)]
+        _evaluate(tile.nodes, tile.numbers, buffers(tile), columns, bars.origin, tile.root, tile.ready, rows)
+        at += len(tile.root)
+    return out
