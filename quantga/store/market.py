@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from quantga.errors import ConfigError, LockedBars, MissingBars
-from quantga.lang.bars import Bars, Floats
+from quantga.lang.bars import KNOWN, Bars, Floats
 from quantga.store.features import as_of, charged, hourly_rate, last_before
 from quantga.store.ingest.times import iso
 from quantga.store.lake import Lake
@@ -118,6 +118,12 @@ def dev_window(
         )
     if unlocked:
         return Window(begins, ends, lock, unlocked=True, note="")
+    if lock <= first:
+        raise LockedBars(
+            f"all of {manifest.venue} {manifest.interval} is locked: another import of the same market, with a longer "
+            f"history, locked it from {iso(lock)} UTC on. Search that one, or keep these bars in a store of their own "
+            "(--store), or give --unlocked (such a run can never be promoted)"
+        )
     if begins >= lock:
         raise LockedBars(_locked(begins, lock))
     note = f"bars from {iso(lock)} UTC on are the locked holdout and are not read" if ends > lock else ""
@@ -205,7 +211,7 @@ def _features(lake: Lake, manifest: Manifest, part: Instrument, bars: Bars) -> d
             found["premium"] = last_before(funding.times, funding.columns["premium"], closes)
     for name in part.columns:
         series = read_series(lake, manifest.entries("features", part.symbol, name))
-        found[f"${name}"] = as_of(series.times, series.columns["value"], closes)
+        found[name if name in KNOWN else f"${name}"] = as_of(series.times, series.columns["value"], closes)
     return found
 
 

@@ -108,6 +108,13 @@ def test_no_way_of_asking_reads_a_locked_bar(lake, market):
             assert np.isin(bars["ref_close"][~np.isnan(bars["ref_close"])], candles(N)["close"][:600]).all()
 
 
+def test_a_market_that_a_longer_history_locks_wholly(tmp_path, market, bring):
+    late = bring(write(tmp_path / "okx" / "BTC-USDT.csv", rows(candles(N), slice(700, N)))).datasets[0]
+    with pytest.raises(LockedBars, match="all of okx 1h is locked: another import of the same market"):
+        dev_window(late, ())
+    assert dev_window(late, (), unlocked=True).start == START + 700 * HOUR
+
+
 def test_the_holdout_with_what_warms_it_up(lake, market):
     bars = load_holdout(lake, market, ("BTC", "ETHUSDT"), warmup=20)["BTCUSDT"]
     assert (bars.time[0], len(bars)) == (LOCK - 20 * HOUR, 420)

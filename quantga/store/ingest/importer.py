@@ -64,7 +64,7 @@ def import_files(lake: Lake, paths: Sequence[Path], told: Told, *, overwrite: bo
         ConfigError: a path does not exist, the interval cannot be told, or there are no bars that a funding belongs to.
     """
     lake.require_writable()
-    files = data_files(list(paths))
+    files = [file for file in data_files(list(paths)) if lake.root not in file.resolve().parents]
     pieces, notes = _checked(files, told)
     joined = _joined(pieces, overwrite=overwrite)
     targets = _targets(lake, joined)

@@ -33,6 +33,7 @@ _VENUES = ("hyperliquid", "binance", "bybit", "okx", "kraken", "coinbase", "bitg
 _PAIR = re.compile(r"^(?P<pair>[^-]+)-(?P<interval>\d+[mhdwM])(?:-(?P<what>[A-Za-z_]+))?$")
 _DUMP = re.compile(r"^(?P<symbol>[^-]+)-(?P<interval>\d+[mhd])-\d{4}(?:-\d{2}){1,2}$")
 _DATED = re.compile(r"[-_]\d{4}(?:-\d{2}){0,2}$")
+_OWNERS = ("symbol", "ticker", "coin", "pair", "instrument")
 _COLUMN = re.compile(r"^[a-z][a-z0-9_]*$")
 _MARKS = ("mark", "index", "premiumIndex")
 _LEVELS = 4
@@ -80,6 +81,7 @@ def label(table: RawTable, told: Told) -> tuple[list[Piece], list[str]]:
         BadBars: it is neither bars nor funding nor features, or a column lacks what it needs; says what to add.
         ConfigError: the interval cannot be told from the file and was not given.
     """
+    _refuse_several(table)
     stem = _read_stem(table)
     venue = told.venue or _venue(table, stem)
     symbol = venue_symbol(table.symbol or stem.symbol, venue)
@@ -102,6 +104,15 @@ def label(table: RawTable, told: Told) -> tuple[list[Piece], list[str]]:
     if "available_at" in table.columns:
         return _features(table, venue, symbol, to_ms(table.columns["available_at"], table.file, "available_at"))
     raise BadBars(_unknown(table))
+
+
+def _refuse_several(table: RawTable) -> None:
+    for name in _OWNERS:
+        if name in table.columns:
+            symbols = sorted({str(value) for value in table.columns[name].unique().to_pylist()})
+            if len(symbols) > 1:
+                shown = ", ".join(symbols[:5])
+                raise BadBars(f"{table.file}: holds several instruments ({shown}): split it into a file per symbol")
 
 
 def _unknown(table: RawTable) -> str:

@@ -188,6 +188,25 @@ def test_known_columns_of_exchanges_are_no_own_columns(tmp_path, bring):
     assert bring(write(tmp_path / "BTC.csv", candles(N) | extra)).datasets[0].instruments[0].columns == ()
 
 
+def test_what_the_language_knows_by_name_needs_no_dollar(tmp_path, lake, bring):
+    extra = {"available_at": candles(N)["ts"], "open_interest": np.arange(N) * 1.0}
+    manifest = bring(write(tmp_path / "BTC.csv", candles(N) | extra)).datasets[0]
+    found = load(lake, manifest, (), unlocked=True)["BTC"]
+    assert found["open_interest"][5] == 6.0  # the sixth row was known when the sixth bar closed
+
+
+def test_a_file_of_several_symbols_is_refused(tmp_path, bring):
+    with pytest.raises(BadBars, match=r"holds several instruments \(BTC, ETH\): split it"):
+        bring(write(tmp_path / "all.csv", candles(N) | {"symbol": ["BTC", "ETH"] * (N // 2)}))
+
+
+def test_a_folder_that_holds_the_store_does_not_import_the_store(tmp_path, bring):
+    write(tmp_path / "BTC.csv", candles(N))
+    first = bring(tmp_path)
+    assert bring(tmp_path).datasets == first.datasets
+    assert first.files == 1
+
+
 def test_a_venue_that_nothing_names(tmp_path, bring):
     path = write(tmp_path / "BTC.csv", candles(N))
     done = bring(path)
