@@ -53,7 +53,7 @@ class Moments:
 def moments(returns: Floats) -> Moments:
     """Return the moments of `returns`, float64[n] without NaN.
 
-    The ratio uses the sample standard deviation (n - 1); skewness and kurtosis are the population's.
+    As in `engine.metrics`: the sample standard deviation (n - 1), skewness and kurtosis corrected for their bias.
 
     Raises:
         DataError: fewer than four returns, a NaN among them, or no variation: there is no ratio.
@@ -68,10 +68,12 @@ def moments(returns: Floats) -> Moments:
     if variance <= (1e-14 * max(abs(mean), 1e-300)) ** 2:
         raise DataError("the returns do not vary: there is no Sharpe ratio")
     n = len(returns)
+    skew = float(np.mean(about**3)) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    excess = float(np.mean(about**4)) / variance**2 - 3
     return Moments(
         sharpe=mean / math.sqrt(variance * n / (n - 1)),
-        skew=float(np.mean(about**3)) / variance**1.5,
-        kurtosis=float(np.mean(about**4)) / variance**2,
+        skew=skew,
+        kurtosis=(n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6) + 3,
         periods=n,
         autocorrelation=float(np.sum(about[1:] * about[:-1])) / (variance * n),
     )

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from quantga.engine.metrics import probabilistic_sharpe
 from quantga.errors import ConfigError, DataError
 from quantga.trust.sharpe import (
     Moments,
@@ -79,13 +81,21 @@ def test_an_independent_implementation_agrees(seed):
     draw = np.random.default_rng(seed)
     returns = draw.standard_t(4, 400) * 0.01 + 0.001 * draw.normal()
     ours = moments(returns)
+    expected = stats.skew(returns, bias=False), stats.kurtosis(returns, bias=False, fisher=False)
+    assert (ours.skew, ours.kurtosis) == pytest.approx(expected, rel=1e-12)
     m = replace(ours, sharpe=ours.sharpe * math.sqrt(400 / 399))  # theirs divides by n, not n - 1
     assert psr(m, 0.02) == pytest.approx(purgedcv.probabilistic_sharpe_ratio(returns, 0.02), abs=1e-9)
-    theirs = purgedcv.deflated_sharpe_ratio(returns, 50, 0.002)
-    assert dsr(m, 50, math.sqrt(0.002)) == pytest.approx(theirs, abs=1e-6)
+    deflated = purgedcv.deflated_sharpe_ratio(returns, 50, 0.002)
+    assert dsr(m, 50, math.sqrt(0.002)) == pytest.approx(deflated, abs=1e-6)
     if m.sharpe > 0:
         length = purgedcv.min_track_record_length(m.sharpe, 0.0, 0.05, m.skew, m.kurtosis)
         assert math.ceil(min_track_record(m) - 1e-9) == length
+
+
+def test_the_metrics_show_the_same_number():
+    returns = np.random.default_rng(6).standard_t(4, 300) * 0.01
+    m = moments(returns)
+    assert psr(m) == pytest.approx(probabilistic_sharpe(m.sharpe, 300, m.skew, m.kurtosis - 3), abs=1e-9)
 
 
 def test_p_values_of_noise_are_uniform():
