@@ -11,7 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantga.engine.ledger_market import CHUNK, CHUNK_BITS, Market
+from quantga.engine.ledger_borrow import borrow
+from quantga.engine.ledger_market import (
+    AFTER,
+    BEFORE,
+    BOUNDS,
+    CHUNK,
+    CHUNK_BITS,
+    GAIN_MAX,
+    GAIN_MIN,
+    HIGH,
+    HIGH_MAX,
+    LOW,
+    LOW_MIN,
+    MARK,
+    PAID_MAX,
+    PAID_MIN,
+    ROW,
+    Market,
+)
 from quantga.engine.ledger_sizing import liquidation_level
 from quantga.engine.ledger_steps import (
     ACTED,
@@ -26,6 +44,7 @@ from quantga.engine.ledger_steps import (
     TAKE_LEVEL,
     TRADE,
     UNITS,
+    Lent,
     Record,
     at_open,
     flush,
@@ -62,9 +81,21 @@ def advance(
     terms, genes: of `encode_terms`, and a row of `encode_genes`. record: where results are written; `daily` must have
     room for every UTC day of the market. Bars come in order and without gaps; how they are cut changes no bit.
     """
+    _advance(
+        borrow(state), borrow(wanted), offset - first - 1, first, stop,
+        Market(borrow(market.rows), borrow(market.chunks), borrow(market.day_end)), borrow(terms), borrow(genes),
+        Lent(borrow(record.daily), borrow(record.rows), borrow(record.trades), len(record.rows) > 0, len(record.trades) > 0),
+    )  # fmt: skip
+
+
+@njit
+def _advance(
+    state: Floats, wanted: Floats, shift: int, first: int, stop: int, market: Market, terms: Floats, genes: Floats,
+    record: Lent,
+) -> None:  # fmt: skip
+    """Do what `advance` says; wanted[shift + t] was decided at the close before row t."""
     want = state[PENDING]
     t = first
-    shift = offset - first - 1  # wanted[shift + t] was decided at the close before row t
     while t < stop:
         if state[RUINED] == _ZERO:
             at_open(state, t, want, market, terms, genes, record)
@@ -80,12 +111,16 @@ def advance(
 
 
 @njit
-def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Record) -> None:
+def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Lent) -> None:
     """Rules (2) and (3) of row t for a position that is held."""
     schedule(state, t, genes, terms)
     inside(state, t, market, terms, genes, record)
     units = state[UNITS]
-    if units != _ZERO and state[CASH] + units * (market.mark[t] - (market.paid[t + 1] - state[SETTLED])) <= _ZERO:
+    if (
+        units != _ZERO
+        and state[CASH] + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - state[SETTLED]))
+        <= _ZERO
+    ):
         ruin(state, t, market, record)
 
 
@@ -126,11 +161,11 @@ def _safe(state: Floats, chunk: int, market: Market, terms: Floats) -> bool:
     """Tell whether no row of the chunk can touch a level of the position, or ruin it."""
     cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
     if units > _ZERO:
-        worst, best = market.low_min[chunk], market.high_max[chunk]
-        gain, paid = market.gain_min[chunk], market.paid_max[chunk]
+        worst, best = market.chunks[chunk * BOUNDS + LOW_MIN], market.chunks[chunk * BOUNDS + HIGH_MAX]
+        gain, paid = market.chunks[chunk * BOUNDS + GAIN_MIN], market.chunks[chunk * BOUNDS + PAID_MAX]
     else:
-        worst, best = -market.high_max[chunk], -market.low_min[chunk]
-        gain, paid = market.gain_max[chunk], market.paid_min[chunk]
+        worst, best = -market.chunks[chunk * BOUNDS + HIGH_MAX], -market.chunks[chunk * BOUNDS + LOW_MIN]
+        gain, paid = market.chunks[chunk * BOUNDS + GAIN_MAX], market.chunks[chunk * BOUNDS + PAID_MIN]
     level = state[STOP_LEVEL]
     if terms[TIERS] > _ZERO:
         liquidation = liquidation_level(cash - units * (paid - settled), units, terms)
@@ -143,13 +178,15 @@ def _safe(state: Floats, chunk: int, market: Market, terms: Floats) -> bool:
 def _touched(state: Floats, t: int, market: Market, terms: Floats) -> bool:
     """Tell whether row t touches a level of the position, or ruins it; exactly what `inside` and `ruin` look at."""
     cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
-    worst, best = (market.low[t], market.high[t]) if units > _ZERO else (-market.high[t], -market.low[t])
+    worst, best = market.rows[t * ROW + LOW], market.rows[t * ROW + HIGH]
+    if units < _ZERO:
+        worst, best = -best, -worst
     level = state[STOP_LEVEL]
     if terms[TIERS] > _ZERO:
-        level = max(level, liquidation_level(cash - units * (market.paid[t] - settled), units, terms))
+        level = max(level, liquidation_level(cash - units * (market.rows[t * ROW + BEFORE] - settled), units, terms))
     if worst <= level or best >= min(state[TAKE_LEVEL], state[LADDER_LEVEL]):
         return True
-    return bool(cash + units * (market.mark[t] - (market.paid[t + 1] - settled)) <= _ZERO)
+    return bool(cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled)) <= _ZERO)
 
 
 @dataclass(frozen=True)
@@ -176,10 +213,11 @@ def trace(wanted: Floats, market: Market, terms: Floats, genes: Floats, block: i
 
     wanted: float64[n]; genes: one row of `encode_genes`.
     """
-    n = len(market.mark)
+    n = len(market.rows)
     state = begin(1, terms)[0]
-    record = Record(np.zeros(len(market.day_end) - 1), np.zeros(n), np.zeros(n), np.zeros((2 * n + 1, len(TRADE))))
+    record = Record(np.zeros(len(market.day_end) - 1), np.zeros((n, 2)), np.zeros((2 * n + 1, len(TRADE))))
     step = block or n
     for first in range(0, n, step):
         advance(state, wanted, first, first, min(first + step, n), market, terms, genes, record)
-    return Outcome(record.equity, record.units, record.daily, record.trades[: int(state[-1])].copy(), state)
+    equity, units = record.rows.T.copy()
+    return Outcome(equity, units, record.daily, record.trades[: int(state[-1])].copy(), state)

@@ -22,32 +22,35 @@ from quantga.lang.jit import njit
 CHUNK_BITS = 5
 CHUNK = 1 << CHUNK_BITS
 
+(OPEN, HIGH, LOW, MARK, BEFORE, AFTER, VOLATILITY, ATR, ROW) = range(9)
+"""Columns of `Market.rows`: one cache line a bar."""
+(LOW_MIN, HIGH_MAX, GAIN_MIN, GAIN_MAX, PAID_MIN, PAID_MAX, BOUNDS) = range(7)
+"""Columns of `Market.chunks`; gain is mark less AFTER, paid is BEFORE."""
+
 
 class Market(NamedTuple):
-    """Arrays of one market; all are read-only. Row t is the bar of the same row of the bars.
+    """One market; the arrays are read-only. Row t is the bar of the same row of the bars.
 
-    open, high, low: float64[n], NaN where the bar is missing. mark: float64[n], the close, carried over missing bars.
-    paid: float64[n + 1]; paid[t] is what one unit held long since row 0 has paid by the open of row t, in USDC.
-    volatility: float64[n] annual (NaN undefined) or of length 0; atr: float64[n] in price units, or of length 0.
+    rows: float64[n, ROW]. OPEN, HIGH, LOW: NaN where the bar is missing. MARK: the close, carried over missing bars.
+    BEFORE, AFTER: USDC that one unit held long since row 0 has paid in funding by the bar's open, and after its close.
+    VOLATILITY: annual, known at the close; ATR: in price units; NaN undefined or not asked for.
+    chunks: float64[ceil(n / CHUNK), BOUNDS], the extremes over the rows of each chunk.
     day_end: int64[days + 1], the last row of each UTC day, then n + CHUNK as an end mark.
-    low_min, high_max, gain_min, gain_max, paid_min, paid_max: float64[chunks] over rows c * CHUNK to (c + 1) * CHUNK - 1,
-    where gain = mark[t] - paid[t + 1] and paid is that before the close.
     """
 
-    open: Floats
-    high: Floats
-    low: Floats
-    mark: Floats
-    paid: Floats
-    volatility: Floats
-    atr: Floats
+    rows: Floats
+    chunks: Floats
     day_end: NDArray[np.int64]
-    low_min: Floats
-    high_max: Floats
-    gain_min: Floats
-    gain_max: Floats
-    paid_min: Floats
-    paid_max: Floats
+
+    @property
+    def mark(self) -> Floats:
+        """The close of each bar, carried over missing bars: float64[n]."""
+        return self.rows[:, MARK]
+
+    @property
+    def paid(self) -> Floats:
+        """Funding paid per unit by the open of each row, and at the end: float64[n + 1], USDC."""
+        return np.append(self.rows[:, BEFORE], self.rows[-1, AFTER])
 
 
 def prepare(bars: Bars, costs: Costs, genes: Iterable[Genes]) -> Market:
@@ -58,7 +61,7 @@ def prepare(bars: Bars, costs: Costs, genes: Iterable[Genes]) -> Market:
     genes = tuple(genes)
     if not bars.present.any():
         raise DataError(f"{bars.symbol or 'the market'}: not one bar is present, so nothing can be traded")
-    volatility = atr = np.empty(0)
+    volatility = atr = None
     if any(gene.vol_target for gene in genes):
         volatility = _feature("volatility", VOLATILITY_WINDOW, bars) * np.sqrt(bars.bars_per_year)
     if any(gene.stop_atr or gene.take_atr for gene in genes):
@@ -66,13 +69,19 @@ def prepare(bars: Bars, costs: Costs, genes: Iterable[Genes]) -> Market:
     return assemble(bars, bars.columns.get("funding") if costs.funding else None, volatility, atr)
 
 
-def assemble(bars: Bars, funding: Floats | None, volatility: Floats, atr: Floats) -> Market:
+def assemble(bars: Bars, funding: Floats | None, volatility: Floats | None = None, atr: Floats | None = None) -> Market:
     """Return the market from its parts; `funding` None charges nothing."""
     n = len(bars)
-    mark, paid = _carry(bars["close"], np.zeros(n) if funding is None else funding)
+    rows = np.full((n, ROW), np.nan)
+    for column, name in ((OPEN, "open"), (HIGH, "high"), (LOW, "low")):
+        rows[:, column] = bars[name]
+    if volatility is not None:
+        rows[:, VOLATILITY] = volatility
+    if atr is not None:
+        rows[:, ATR] = atr
+    _carry(bars["close"], np.zeros(n) if funding is None else funding, rows)
     day_end = np.append(np.flatnonzero(np.append(np.diff(bars.time // DAY_MS), 1)), n + CHUNK).astype(np.int64)
-    start, high, low = (np.ascontiguousarray(bars[name]) for name in ("open", "high", "low"))
-    market = Market(start, high, low, mark, paid, volatility, atr, day_end, *_bounds(high, low, mark, paid))
+    market = Market(rows, _bounds(rows), day_end)
     for array in market:
         array.flags.writeable = False
     return market
@@ -89,37 +98,30 @@ def _feature(name: str, window_bars: int, bars: Bars) -> Floats:
 
 
 @njit
-def _carry(close: Floats, funding: Floats) -> tuple[Floats, Floats]:
-    """Return the marks and the funding added up; a missing bar carries the mark and charges nothing."""
-    n = len(close)
-    mark, paid = np.empty(n), np.zeros(n + 1)
+def _carry(close: Floats, funding: Floats, rows: Floats) -> None:
+    """Fill in the marks and the funding added up; a missing bar carries the mark and charges nothing."""
     first = 0
     while np.isnan(close[first]):
         first += 1
-    last = close[first]
-    for t in range(n):
-        paid[t + 1] = paid[t]
+    mark, paid = close[first], 0.0
+    for t in range(len(close)):
+        rows[t, BEFORE] = paid
         if not np.isnan(close[t]):
-            last = close[t]
-            paid[t + 1] += funding[t] * last
-        mark[t] = last
-    return mark, paid
+            mark = close[t]
+            paid += funding[t] * mark
+        rows[t, MARK], rows[t, AFTER] = mark, paid
 
 
 @njit
-def _bounds(
-    high: Floats, low: Floats, mark: Floats, paid: Floats
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Return low_min, high_max, gain_min, gain_max, paid_min and paid_max of every chunk."""
-    n = len(mark)
-    chunks = (n + CHUNK - 1) // CHUNK
-    low_min, high_max = np.full(chunks, np.inf), np.full(chunks, -np.inf)
-    gain_min, gain_max = np.full(chunks, np.inf), np.full(chunks, -np.inf)
-    paid_min, paid_max = np.full(chunks, np.inf), np.full(chunks, -np.inf)
-    for t in range(n):
-        c = t >> CHUNK_BITS
-        low_min[c], high_max[c] = np.fmin(low_min[c], low[t]), np.fmax(high_max[c], high[t])  # past NaN
-        gain = mark[t] - paid[t + 1]
-        gain_min[c], gain_max[c] = min(gain_min[c], gain), max(gain_max[c], gain)
-        paid_min[c], paid_max[c] = min(paid_min[c], paid[t]), max(paid_max[c], paid[t])
-    return low_min, high_max, gain_min, gain_max, paid_min, paid_max
+def _bounds(rows: Floats) -> Floats:
+    """Return the extremes of every chunk; missing bars do not count."""
+    chunks = np.empty(((len(rows) + CHUNK - 1) // CHUNK, BOUNDS))
+    chunks[:, LOW_MIN], chunks[:, GAIN_MIN], chunks[:, PAID_MIN] = np.inf, np.inf, np.inf
+    chunks[:, HIGH_MAX], chunks[:, GAIN_MAX], chunks[:, PAID_MAX] = -np.inf, -np.inf, -np.inf
+    for t in range(len(rows)):
+        chunk = chunks[t >> CHUNK_BITS]
+        gain, paid = rows[t, MARK] - rows[t, AFTER], rows[t, BEFORE]
+        chunk[LOW_MIN], chunk[HIGH_MAX] = np.fmin(chunk[LOW_MIN], rows[t, LOW]), np.fmax(chunk[HIGH_MAX], rows[t, HIGH])
+        chunk[GAIN_MIN], chunk[GAIN_MAX] = min(chunk[GAIN_MIN], gain), max(chunk[GAIN_MAX], gain)
+        chunk[PAID_MIN], chunk[PAID_MAX] = min(chunk[PAID_MIN], paid), max(chunk[PAID_MAX], paid)
+    return chunks

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quantga.engine.ledger_market import Market
+from quantga.engine.ledger_market import AFTER, ATR, BEFORE, HIGH, LOW, MARK, OPEN, ROW, VOLATILITY, Market
 from quantga.engine.ledger_sizing import fill_price, liquidation_level, maintenance_margin, rebalance, tick_price
 from quantga.engine.ledger_terms import (
     BAND,
@@ -59,34 +59,43 @@ _BACKSTOP = 2.0 / 3.0  # of the maintenance margin: below it the venue takes pos
 
 
 class Record(NamedTuple):
-    """Where the ledger writes; an array of length 0 is not written. Arrays of n bars, days, and trades x len(TRADE).
+    """Where the ledger writes; `rows` and `trades` of length 0 are not written.
 
-    daily: equity at each UTC day's close; equity: at each bar's close; units: held there, signed; trades: as closed.
+    daily: float64[days], equity at each UTC day's close. rows: float64[n, 2], equity and signed units at each bar's
+    close. trades: float64[k, len(TRADE)], as closed; at most two a bar.
     """
 
     daily: Floats
-    equity: Floats
-    units: Floats
+    rows: Floats
     trades: Floats
 
 
+class Lent(NamedTuple):
+    """A `Record` inside the kernel: its arrays lent, and which of them are written besides `daily`."""
+
+    daily: Floats
+    rows: Floats
+    trades: Floats
+    keeps_rows: bool
+    keeps_trades: bool
+
+
 @njit
-def flush(state: Floats, upto: int, market: Market, record: Record) -> None:
+def flush(state: Floats, upto: int, market: Market, record: Lent) -> None:
     """Write what the rows up to `upto` (exclusive) closed with; units have not changed since the last flush."""
     cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
     first = int(state[FLUSHED])
-    if len(record.equity):
+    if record.keeps_rows:
         for t in range(first, upto):
-            record.equity[t] = cash + units * (market.mark[t] - (market.paid[t + 1] - settled))
-    if len(record.units):
-        record.units[first:upto] = units
+            record.rows[2 * t] = cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled))
+            record.rows[2 * t + 1] = units
     day = int(state[NEXT_DAY])
     while market.day_end[day] < upto:
         t = market.day_end[day]
-        equity = cash + units * (market.mark[t] - (market.paid[t + 1] - settled))
+        equity = cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled))
         record.daily[day] = equity
         if units != _ZERO:
-            _hold(state, t + 1, units * market.mark[t] / equity)
+            _hold(state, t + 1, units * market.rows[t * ROW + MARK] / equity)
         day += 1
     state[NEXT_DAY] = day
     state[FLUSHED] = upto
@@ -104,14 +113,14 @@ def _hold(state: Floats, until: int, weight: float) -> None:
 
 
 @njit
-def _settle(state: Floats, t: int, paid: float, market: Market, record: Record) -> None:
+def _settle(state: Floats, t: int, paid: float, market: Market, record: Lent) -> None:
     """Book the rows before t, and the funding until `paid`, on what has been held."""
     flush(state, t, market, record)
     units = state[UNITS]
     if units != _ZERO:
         if state[HELD_SINCE] < t:
-            mark = market.mark[t - 1]
-            equity = state[CASH] + units * (mark - (market.paid[t] - state[SETTLED]))
+            mark = market.rows[(t - 1) * ROW + MARK]
+            equity = state[CASH] + units * (mark - (market.rows[t * ROW + BEFORE] - state[SETTLED]))
             _hold(state, t, units * mark / equity)
         charge = units * (paid - state[SETTLED])
         state[CASH] -= charge
@@ -123,7 +132,7 @@ def _settle(state: Floats, t: int, paid: float, market: Market, record: Record) 
 
 @njit
 def _close_part(
-    state: Floats, t: int, closed: float, price: float, fee: float, given_up: float, reason: int, record: Record
+    state: Floats, t: int, closed: float, price: float, fee: float, given_up: float, reason: int, record: Lent
 ) -> None:
     """Book a closed trade of `closed` units; `given_up` is what the account does not have and so does not lose."""
     units = state[UNITS]
@@ -141,21 +150,21 @@ def _close_part(
         state[WON] += pnl
     else:
         state[LOST] -= pnl
-    if len(record.trades):
-        row = record.trades[int(state[RECORDED])]
-        row[0], row[1], row[2] = state[ENTRY_ROW], t, side
-        row[3], row[4], row[5] = state[ENTRY_PRICE], price, closed
-        row[6], row[7], row[8], row[9] = fees + fee, funding, pnl, reason
+    if record.keeps_trades:
+        row, at = record.trades, int(state[RECORDED]) * len(TRADE)
+        row[at], row[at + 1], row[at + 2] = state[ENTRY_ROW], t, side
+        row[at + 3], row[at + 4], row[at + 5] = state[ENTRY_PRICE], price, closed
+        row[at + 6], row[at + 7], row[at + 8], row[at + 9] = fees + fee, funding, pnl, reason
         state[RECORDED] += 1.0
 
 
 @njit
 def trade(
     state: Floats, t: int, after: float, price: float, reference: float, rate: float, reason: int, market: Market,
-    record: Record,
+    record: Lent,
 ) -> None:  # fmt: skip
     """Change the units held to `after` at `price`, at the open of row t or inside it; the fee is `rate` x notional."""
-    _settle(state, t, market.paid[t], market, record)
+    _settle(state, t, market.rows[t * ROW + BEFORE], market, record)
     before = state[UNITS]
     change = after - before
     size = abs(change)
@@ -196,10 +205,10 @@ def _open_part(state: Floats, t: int, price: float, fee: float) -> None:
 
 
 @njit
-def ruin(state: Floats, t: int, market: Market, record: Record) -> None:
+def ruin(state: Floats, t: int, market: Market, record: Lent) -> None:
     """Close row t with nothing left: the position goes at the mark without a fee, and the account stays at 0."""
-    _settle(state, t, market.paid[t + 1], market, record)
-    units, mark = state[UNITS], market.mark[t]
+    _settle(state, t, market.rows[t * ROW + AFTER], market, record)
+    units, mark = state[UNITS], market.rows[t * ROW + MARK]
     given_up = -(state[CASH] + units * mark)
     state[CASH] = _ZERO
     state[RUINED] = 1.0
@@ -214,10 +223,10 @@ def _weight(wanted: float, t: int, market: Market, genes: Floats) -> float:
     """Return the target weight decided at the close before row t; NaN where its size or its stop is undefined."""
     if wanted == _ZERO:
         return _ZERO
-    if (genes[STOP_ATR] > _ZERO or genes[TAKE_ATR] > _ZERO) and np.isnan(market.atr[t - 1]):
+    if (genes[STOP_ATR] > _ZERO or genes[TAKE_ATR] > _ZERO) and np.isnan(market.rows[(t - 1) * ROW + ATR]):
         return math.nan
     if genes[VOL_TARGET] > _ZERO:
-        volatility = market.volatility[t - 1]
+        volatility = market.rows[(t - 1) * ROW + VOLATILITY]
         if np.isnan(volatility):
             return math.nan
         if genes[VOL_TARGET] < genes[SIZE] * volatility:
@@ -234,11 +243,11 @@ def _levels(state: Floats, t: int, market: Market, genes: Floats) -> None:
     if genes[STOP] > _ZERO:
         stop = entry - genes[STOP] * state[ENTRY_PRICE]
     if genes[STOP_ATR] > _ZERO:
-        stop = max(stop, entry - genes[STOP_ATR] * market.atr[t - 1])
+        stop = max(stop, entry - genes[STOP_ATR] * market.rows[(t - 1) * ROW + ATR])
     if genes[TAKE] > _ZERO:
         take = entry + genes[TAKE] * state[ENTRY_PRICE]
     if genes[TAKE_ATR] > _ZERO:
-        take = min(take, entry + genes[TAKE_ATR] * market.atr[t - 1])
+        take = min(take, entry + genes[TAKE_ATR] * market.rows[(t - 1) * ROW + ATR])
     state[STOP_LEVEL], state[TAKE_LEVEL] = stop, take
 
 
@@ -262,13 +271,13 @@ def schedule(state: Floats, t: int, genes: Floats, terms: Floats) -> None:
 
 
 @njit
-def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats, genes: Floats, record: Record) -> None:
+def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats, genes: Floats, record: Lent) -> None:
     """Act at the open of row t on what was wanted at the close before."""
-    price = market.open[t]
+    price = market.rows[t * ROW + OPEN]
     if t == 0 or np.isnan(price):
         return
     units = state[UNITS]
-    if np.isnan(market.open[t - 1]):  # no decision on a missing bar
+    if np.isnan(market.rows[(t - 1) * ROW + OPEN]):  # no decision on a missing bar
         wanted = math.nan
     due = wanted == wanted and wanted != state[ACTED]  # noqa: PLR0124 (NaN: hold)
     target = _weight(wanted, t, market, genes) if due else math.nan
@@ -286,14 +295,16 @@ def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats,
     elif genes[BAND] > _ZERO and wanted == wanted:  # noqa: PLR0124
         target = _weight(wanted, t, market, genes)
         reason = BANDED
-        equity = state[CASH] + units * (market.mark[t - 1] - (market.paid[t] - state[SETTLED]))
+        equity = state[CASH] + units * (
+            market.rows[(t - 1) * ROW + MARK] - (market.rows[t * ROW + BEFORE] - state[SETTLED])
+        )
         limit = min(abs(target), terms[MAX_LEVERAGE])
         capped = limit if target > _ZERO else -limit
-        if not abs(units * market.mark[t - 1] - capped * equity) > genes[BAND] * equity:
+        if not abs(units * market.rows[(t - 1) * ROW + MARK] - capped * equity) > genes[BAND] * equity:
             return
     else:
         return
-    cash = state[CASH] - units * (market.paid[t] - state[SETTLED])
+    cash = state[CASH] - units * (market.rows[t * ROW + BEFORE] - state[SETTLED])
     after, fill = rebalance(target, cash, units, price, terms)
     if after != units:
         trade(state, t, after, fill, price, terms[FEE], reason, market, record)
@@ -302,25 +313,29 @@ def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats,
 
 
 @njit
-def inside(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Record) -> None:
+def inside(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Lent) -> None:
     """Close the position inside row t if it opened beyond a level, or its low or high touched one."""
     units = state[UNITS]
     side = 1.0 if units > _ZERO else -1.0
-    start = side * market.open[t]
+    start = side * market.rows[t * ROW + OPEN]
     if np.isnan(start):
         return
-    worst, best = (market.low[t], market.high[t]) if side > _ZERO else (-market.high[t], -market.low[t])
+    worst, best = market.rows[t * ROW + LOW], market.rows[t * ROW + HIGH]
+    if side < _ZERO:
+        worst, best = -best, -worst
     liquidation = -math.inf
     if terms[TIERS] > _ZERO:
-        liquidation = liquidation_level(state[CASH] - units * (market.paid[t] - state[SETTLED]), units, terms)
+        liquidation = liquidation_level(
+            state[CASH] - units * (market.rows[t * ROW + BEFORE] - state[SETTLED]), units, terms
+        )
     stop = state[STOP_LEVEL]
     take = min(state[TAKE_LEVEL], state[LADDER_LEVEL])
     if start <= liquidation:
-        _liquidate(state, t, market.open[t], market, terms, record)
+        _liquidate(state, t, market.rows[t * ROW + OPEN], market, terms, record)
     elif start <= stop:
-        _leave(state, t, market.open[t], STOP_HIT, market, terms, record)
+        _leave(state, t, market.rows[t * ROW + OPEN], STOP_HIT, market, terms, record)
     elif start >= take:
-        _leave(state, t, market.open[t], TAKE_HIT, market, terms, record)
+        _leave(state, t, market.rows[t * ROW + OPEN], TAKE_HIT, market, terms, record)
     elif worst <= max(liquidation, stop):
         if stop >= liquidation:
             _leave(state, t, side * stop, STOP_HIT, market, terms, record)
@@ -335,7 +350,7 @@ def inside(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, 
 
 
 @njit
-def _leave(state: Floats, t: int, level: float, reason: int, market: Market, terms: Floats, record: Record) -> None:
+def _leave(state: Floats, t: int, level: float, reason: int, market: Market, terms: Floats, record: Lent) -> None:
     """Close by a stop (a market order: slippage, taker fee) or a take (a resting order: neither, maker fee)."""
     side = -1.0 if state[UNITS] > _ZERO else 1.0
     if reason == STOP_HIT:
@@ -350,17 +365,17 @@ def _leave(state: Floats, t: int, level: float, reason: int, market: Market, ter
 
 
 @njit
-def _liquidate(state: Floats, t: int, level: float, market: Market, terms: Floats, record: Record) -> None:
+def _liquidate(state: Floats, t: int, level: float, market: Market, terms: Floats, record: Lent) -> None:
     """Close by the venue at `level`: a market order, or everything is lost where equity is below 2/3 of the margin."""
     units = state[UNITS]
-    equity = state[CASH] - units * (market.paid[t] - state[SETTLED]) + units * level
+    equity = state[CASH] - units * (market.rows[t * ROW + BEFORE] - state[SETTLED]) + units * level
     state[LIQUIDATED] = 1.0
     state[LIQUIDATIONS] += 1.0
     lost = equity < _BACKSTOP * maintenance_margin(abs(units) * level, terms)
     price = fill_price(level, -1.0 if units > _ZERO else 1.0, terms)
     if lost:
         # The margin goes with the position: the price at which nothing is left.
-        _settle(state, t, market.paid[t], market, record)
+        _settle(state, t, market.rows[t * ROW + BEFORE], market, record)
         given_up = -(state[CASH] + units * level)
         state[CASH], state[RUINED] = _ZERO, 1.0
         _close_part(state, t, abs(units), level, _ZERO, given_up, LIQUIDATION, record)
