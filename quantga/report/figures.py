@@ -11,7 +11,7 @@ import numpy as np
 
 from quantga.report.record import Floats, Span
 from quantga.report.series import Curve, drawdown
-from quantga.report.svg import area, date, log_steps, path, place, steps, tag, thin, time_steps, words
+from quantga.report.svg import DAY, area, date, log_steps, path, place, steps, tag, thin, time_steps, words
 
 NBSP = "\u00a0"
 
@@ -132,7 +132,7 @@ def equity_figure(curve: Curve, capital: float, span: Span, caption: str, *, hal
     drawings = [
         _equity(size, curve, (low, hold), capital, span, label) for size in ((HALF, NARROW) if half else (WIDE, NARROW))
     ]
-    time, (equity, market, depth) = thin(curve.time, [curve.equity, curve.market, low], 500)
+    time, (equity, market, depth) = thin(curve.time, [curve.equity, curve.market, low], 400)
     start, end = int(curve.time[0]), int(curve.time[-1])
     hover = {
         "kind": "equity", "from": capital, "start": start, "end": end,
@@ -145,9 +145,9 @@ def equity_figure(curve: Curve, capital: float, span: Span, caption: str, *, hal
 
 def _equity(size: Size, curve: Curve, depths: tuple[Floats, Floats], capital: float, span: Span, label: str) -> str:
     narrow = size.width < WIDE.width
-    strip = (58 if narrow else 132) if span.locked_to > span.locked_from else 0
-    left, right, split = 56, size.width - strip - 4, size.height - (126 if narrow else 134)
-    points = 260 if narrow else 700
+    strip = (34 if narrow else 132) if span.locked_to > span.locked_from else 0
+    left, right, split = 52, size.width - strip - (78 if narrow else 96), size.height - (126 if narrow else 134)
+    points = 220 if narrow else 560
     time, (equity, market) = thin(curve.time, [curve.equity, curve.market], points)
     _, (low, hold) = thin(curve.time, list(depths), points, "lowest")
     floor, top = float(min(equity.min(), market.min(), capital)), float(max(equity.max(), market.max(), capital))
@@ -165,66 +165,57 @@ def _equity(size: Size, curve: Curve, depths: tuple[Floats, Floats], capital: fl
         tag("line", class_="zero", x1=left, x2=right, y1=up.y(capital), y2=up.y(capital)),
         tag("path", class_="market", d=path(x, up.ys(market))),
         tag("path", class_="champion", d=path(x, up.ys(np.maximum(equity, bounds[0])))),
-        _ends(
-            up,
-            x,
-            (up.ys(np.maximum(equity, bounds[0])), up.ys(market)),
-            (float(equity[-1]), float(market[-1])),
-            capital,
-        ),
+        _ends(up, (float(equity[-1]), float(market[-1])), capital),
         grid(down, steps(deep, 0, 3), lambda v: percent(v, 0, sign=False)),
         words(left, split + 20, "drawdown", "note"),
         tag("path", class_="market thin", d=path(x, down.ys(hold))),
         tag("path", class_="under", d=area(x, down.ys(low), down.top)),
         time_axis(down, 4 if narrow else 9),
-        _locked(up, down, size, span) if strip else "",
+        _locked(up, down, (size.width - strip, strip - 2), span) if strip else "",
     ]
     return canvas(size, Frame(left, right, 14, size.height - 24, start, end, 0, 1), label, *parts)
 
 
-def _ends(frame: Frame, x: Floats, lines: tuple[Floats, Floats], last: tuple[float, float], capital: float) -> str:
-    """Return the names of the two lines near their ends, where they cover no line and not each other."""
-    found: list[str] = []
-    taken: list[float] = []
-    near = np.concatenate([line[x > frame.right - 150] for line in lines])
-    names = ("champion", "buy & hold")
-    for name, line, value in sorted(zip(names, lines, last, strict=True), key=lambda item: float(item[1][-1])):
-        end = float(line[-1])
-        shifts = sorted((s for s in range(-200, 201, 3)), key=lambda s: (abs(s - 5), s))
-        places = [end + s for s in shifts if frame.top + 10 < end + s < frame.bottom - 3]
-        free = [y for y in places if all(abs(y - other) > 17 for other in taken)]
-        y = next((y for y in free if not ((near > y - 15) & (near < y + 6)).any()), (free or [end])[0])
-        taken.append(y)
-        kind = "name champion-name" if name == "champion" else "name market-name"
-        found.append(words(frame.right - 6, y, f"{name} {percent(value / capital - 1)}", kind, "end"))
+def _ends(frame: Frame, last: tuple[float, float], capital: float) -> str:
+    """Return the names of the two lines at their ends, kept apart."""
+    ours, theirs = (frame.y(max(value, frame.y_low)) for value in last)
+    middle, apart = (ours + theirs) / 2, 33.0
+    if abs(ours - theirs) < apart:
+        ours, theirs = (
+            (middle - apart / 2, middle + apart / 2) if ours <= theirs else (middle + apart / 2, middle - apart / 2)
+        )
+    shift = max(0.0, frame.top + 8 - min(ours, theirs)) + min(0.0, frame.bottom - 14 - max(ours, theirs))
+    found = []
+    for name, kind, y, value in (("champion", "champion", ours, last[0]), ("holding", "market", theirs, last[1])):
+        for row, text in enumerate((name, percent(value / capital - 1))):
+            found.append(words(frame.right + 7, y + shift + 2 + 15 * row, text, f"name {kind}-name"))
     return "".join(found)
 
 
-def _locked(up: Frame, down: Frame, size: Size, span: Span) -> str:
-    x, width = up.right, size.width - up.right - 2
+def _locked(up: Frame, down: Frame, place_of: tuple[float, float], span: Span) -> str:
+    x, width = place_of
     height = down.bottom - up.top
-    middle = x + width / 2
+    middle, centre = x + width / 2, up.top + height / 2
     box = tag("rect", class_="locked", x=x, y=up.top, width=width, height=height)
-    years = (span.locked_to - span.locked_from) / 86_400_000 / 365
-    if size.width < WIDE.width:
-        turn = f"rotate(-90 {place(middle)} {place(up.top + height / 2)})"
+    years = (span.locked_to - span.locked_from) / DAY / 365
+    if width < 100:
         text = tag(
-            "text", escape(f"locked holdout, {years:.1f} years, unseen"), x=middle + 4, y=up.top + height / 2,
-            class_="name locked-name", text_anchor="middle", transform=turn,
+            "text", f"locked holdout, {years:.1f} years, unseen", x=middle + 4, y=centre, class_="name locked-name",
+            text_anchor="middle", transform=f"rotate(-90 {place(middle)} {place(centre)})",
         )  # fmt: skip
         return box + text
-    lines = ("locked holdout", f"{date(span.locked_from)}", f"to {date(span.locked_to)}", "never read by", "the search")
-    top = up.top + height / 2 - 40
+    lines = ("locked holdout", date(span.locked_from), f"to {date(span.locked_to)}", "never read by", "the search")
+    kinds = ("name locked-name", *("note",) * 4)
     return box + "".join(
-        words(middle, top + 18 * i, line, "name locked-name" if i == 0 else "note", "middle")
-        for i, line in enumerate(lines)
+        words(middle, centre - 22 + 18 * i, line, kind, "middle")
+        for i, (line, kind) in enumerate(zip(lines, kinds, strict=True))
     )
 
 
 def market_figure(symbol: str, curve: Curve, capital: float, note: str) -> str:
     """Return one market's equity against holding it, small."""
     frame = Frame(2, 238, 6, 92, float(curve.time[0]), float(curve.time[-1]), 0, 1)
-    time, (equity, market) = thin(curve.time, [curve.equity, curve.market], 160)
+    time, (equity, market) = thin(curve.time, [curve.equity, curve.market], 100)
     low, high = float(min(equity.min(), market.min())), float(max(equity.max(), market.max()))
     frame = Frame(2, 238, 6, 92, frame.x_low, frame.x_high, low, high if high > low else low + 1)
     x = frame.xs(time.astype(np.float64))

@@ -66,7 +66,7 @@
     equity: (d, i) => {
       const day = new Date(d.start + d.x[i] * (d.end - d.start) - 1).toISOString().slice(0, 10);
       const line = (name, value) => name + " " + money(value) + " (" + percent((value / d.from - 1) * 100, 1, true) + ")";
-      return [day, line("champion", d.e[i]), line("buy & hold", d.m[i]), "drawdown " + percent(d.d[i] / 10, 1, false)].join("\n");
+      return [day, line("champion", d.e[i]), line("holding", d.m[i]), "drawdown " + percent(d.d[i] / 10, 1, false)].join("\n");
     },
     trades: (d, i) => {
       const [side, opened, entry, closed, exit, reason, points] = d.t[i];

@@ -107,14 +107,13 @@ def _marks(frame: Frame, trades: tuple[Trade, ...]) -> list[str]:
     marks: dict[str, list[str]] = {"in-long": [], "in-short": [], "out": [], "out forced": []}
     for trade in trades:
         x, y = frame.x(trade.opened), frame.y(trade.entry)
-        up = "l-5 9h10z" if trade.side > 0 else "l-5 -9h10z"
-        shift = 2 if trade.side > 0 else -2
-        marks["in-long" if trade.side > 0 else "in-short"].append(f"M{place(x)} {place(y + shift)}{up}")
+        shape = "m0 2l-5 9h10z" if trade.side > 0 else "m0 -2l-5 -9h10z"
+        marks["in-long" if trade.side > 0 else "in-short"].append(f"M{place(x)} {place(y)}{shape}")
         if trade.closed:
             end, level = frame.x(trade.closed), frame.y(trade.exit)
             lines["won" if trade.profit > 0 else "lost"].append(f"M{place(x)} {place(y)}L{place(end)} {place(level)}")
             forced = named(trade.reason) in ("stop", "liquidation")
-            marks["out forced" if forced else "out"].append(f"M{place(end - 3)} {place(level - 3)}l6 6m0 -6l-6 6")
+            marks["out forced" if forced else "out"].append(f"M{place(end)} {place(level)}m-3 -3l6 6m0 -6l-6 6")
     drawn = [tag("path", class_=f"ride {name}", d="".join(parts)) for name, parts in lines.items() if parts]
     return drawn + [tag("path", class_=f"mark {name}", d="".join(parts)) for name, parts in marks.items() if parts]
 
