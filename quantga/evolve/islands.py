@@ -209,17 +209,13 @@ def settle(plan: Plan, island: Island, worths: Worths) -> Island:
 
 def _settled(plan: Plan, members: Sequence[Member]) -> list[Member]:
     """Return who stays, ranked: most places for the best of all ages, the rest for the best of the young."""
-    candidates = distinct(members)
-    places = plan.population
-    kept_for_young = min(places // 2, round(3 * plan.fresh * places))
-    best = ranked(candidates, plan.selection, places - kept_for_young)
-    chosen = {member.program for member in best}
-    others = [member for member in candidates if member.program not in chosen]
-    young = ranked([member for member in others if member.age <= YOUNG], plan.selection, kept_for_young)
-    chosen.update(member.program for member in young)
-    rest = [member for member in others if member.program not in chosen]
-    fill = ranked(rest, plan.selection, places - len(best) - len(young))
-    return [*best, *young, *fill]
+    order = ranked(distinct(members), plan.selection)
+    kept_for_young = min(plan.population // 2, round(3 * plan.fresh * plan.population))
+    open_places = plan.population - kept_for_young
+    best, others = order[:open_places], order[open_places:]
+    young = [member for member in others if member.age <= YOUNG]
+    old = [member for member in others if member.age > YOUNG]
+    return [*best, *[*young, *old][:kept_for_young]]
 
 
 def champions(state: State, most: int) -> list[Member]:

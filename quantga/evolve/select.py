@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from deap.tools import sortLogNondominated
 from deap.tools.emo import assignCrowdingDist
 from numpy.typing import NDArray
 
+from quantga.evolve.sizing import NEUTRAL, genes_in_use
 from quantga.lang.genes import Genes
 from quantga.lang.program import Program
 
@@ -25,10 +27,9 @@ type Picker = Callable[[random.Random], "Member"]
 
 ROUNDS = {"nsga2": 2, "tournament": 4, "lexicase": 0}
 """How many members a tournament compares."""
-_NEUTRAL = Genes()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Appraisal:
     """What a program was found to be worth.
 
@@ -43,6 +44,11 @@ class Appraisal:
     failed: str = ""
     cases: tuple[float, ...] = ()
     figures: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+
+    @cached_property
+    def complexity(self) -> int:
+        """Tokens, and two for every risk gene in use."""
+        return complexity(self.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Member:
     @property
     def complexity(self) -> int:
         """Tokens, and two for every risk gene in use."""
-        return complexity(self.appraisal.program)
+        return self.appraisal.complexity
 
     @property
     def likeness(self) -> tuple[int, Genes]:
@@ -86,7 +92,7 @@ class _Candidate:
 
 def complexity(program: Program) -> int:
     """Return the tokens of a program, and two for every risk gene in use."""
-    return len(program.tokens) + (2 * str(program.genes).count("=") if program.genes != _NEUTRAL else 0)
+    return len(program.tokens) + (2 * genes_in_use(program.genes) if program.genes != NEUTRAL else 0)
 
 
 def distinct(members: Sequence[Member]) -> list[Member]:
@@ -111,18 +117,24 @@ def fronts(members: Sequence[Member], most: int) -> list[list[Member]]:
     if not members or not most:
         return []
     ordered: list[list[Member]] = []
-    for front in sortLogNondominated([_Candidate(member) for member in members], most):
+    candidates = [_Candidate(member) for member in sorted(members, key=by_id)]
+    for front in sortLogNondominated(candidates, most):
         assignCrowdingDist(front)
         front.sort(key=lambda one: (-one.fitness.crowding_dist, -one.member.appraisal.score, one.member.program.id))
         ordered.append([one.member for one in front])
     return ordered
 
 
-def ranked(members: Sequence[Member], selection: Selection, most: int) -> list[Member]:
-    """Return the best `most` members, the best first: by fronts and crowding, or by score and then simplicity."""
+def ranked(members: Sequence[Member], selection: Selection) -> list[Member]:
+    """Return the members, the best first: by fronts and crowding, or by score and then simplicity."""
     if selection == "nsga2":
-        return [member for front in fronts(members, most) for member in front][:most]
-    return sorted(members, key=by_score)[:most]
+        return [member for front in fronts(members, len(members)) for member in front]
+    return sorted(members, key=by_score)
+
+
+def by_id(member: Member) -> str:
+    """Return the id: crowding distances depend on the order of ties, so members are put in this order first."""
+    return member.program.id
 
 
 def by_score(member: Member) -> tuple[float, int, str]:

@@ -28,7 +28,7 @@ LADDERS: dict[str, tuple[Any, ...]] = {
 """The rungs of each gene, ascending."""
 
 _NAMES = tuple(field.name for field in fields(Genes))
-_NEUTRAL = Genes()
+NEUTRAL = Genes()
 _ACTIVE = 0.12
 
 
@@ -49,13 +49,18 @@ def vary_genes(genes: Genes, chance: random.Random) -> Genes:
         name = _NAMES[chance.randrange(len(_NAMES))]
         rungs, now, act = LADDERS[name], getattr(genes, name), chance.random()
         if act < 0.25:
-            then = getattr(_NEUTRAL, name)
+            then = getattr(NEUTRAL, name)
         elif act < 0.5:
             then = rungs[chance.randrange(len(rungs))]
         else:
             then = neighbour(rungs, now, up=chance.random() < 0.5)
         if then != now:
             return replace(genes, **{name: then})
+
+
+def genes_in_use(genes: Genes) -> int:
+    """Return how many genes are not neutral."""
+    return sum(getattr(genes, name) != getattr(NEUTRAL, name) for name in _NAMES)
 
 
 def cross_genes(first: Genes, second: Genes, chance: random.Random) -> Genes:

@@ -16,19 +16,20 @@ from quantga.errors import ConfigError
 from quantga.evolve.grammar import ALWAYS, ROOT, Grammar, grammar_for, ladder
 from quantga.evolve.grow import grow
 from quantga.evolve.sizing import cross_genes, draw_genes, neighbour, vary_genes
-from quantga.evolve.tree import Node, by_sort, history, nodes
+from quantga.evolve.tree import Tree, history, tree
+from quantga.lang.genes import Genes
 from quantga.lang.kinds import IMMEDIATE, Kind
-from quantga.lang.ops import BY_NAME, OPS
-from quantga.lang.program import Program, Token, level, number, window
+from quantga.lang.ops import BY_NAME
+from quantga.lang.program import Program, Token, canonical, level, number, window
 from quantga.streams import dice
 
 _TRIES = 20
 _GENE_SHARE = 0.25
 _TARGET = (20, 44)
 """Tokens that a random program aims at; it ends up some smaller."""
-_LEAVES = frozenset(op.code for name in ("long", "short", "flat", "hold") for op in BY_NAME[name])
-_HOLD = BY_NAME["hold"][0].code
-_SCALES = frozenset(op.code for op in BY_NAME["scale"])
+_WANTS = frozenset(op.code for name in ("long", "short", "flat") for op in BY_NAME[name])
+_FREE = frozenset(op.code for op in BY_NAME["scale"] if op.args[0] is Kind.RATIO)
+_FIXED = next(op.code for op in BY_NAME["scale"] if op.args[0] is Kind.LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +72,30 @@ def fresh(vocabulary: Vocabulary, chance: random.Random) -> Program:
     """Return a new random program that changes its mind at least once and is within the limits."""
     while True:
         target = min(chance.randint(*_TARGET), vocabulary.limits.size)
-        tokens = grow(vocabulary.grammar, ROOT, target, chance)
-        program = accept(vocabulary, tokens)
-        if program is not None:
-            return Program(program.tokens, draw_genes(chance)) if vocabulary.genes else program
+        tokens = canonical(grow(vocabulary.grammar, ROOT, target, chance))
+        if _lawful(vocabulary, tokens, history(tokens)):
+            return Program(tokens, draw_genes(chance) if vocabulary.genes else Genes())
 
 
-def accept(vocabulary: Vocabulary, tokens: tuple[Token, ...]) -> Program | None:
-    """Return the canonical program of `tokens`, or None where it is too large or can never change its mind."""
-    program = Program.of(tokens)
+def admits(vocabulary: Vocabulary, program: Program) -> bool:
+    """Tell whether a program could have been bred here: its columns, its size, its lookback; and that it decides."""
+    known = program.columns <= vocabulary.grammar.columns
+    return known and _lawful(vocabulary, program.tokens, history(program.tokens))
+
+
+def _lawful(vocabulary: Vocabulary, tokens: tuple[Token, ...], lookback: int) -> bool:
     limits = vocabulary.limits
-    if len(program.tokens) > limits.size or not decides(program.tokens):
-        return None
-    if history(program.tokens) > limits.lookback:
-        return None
-    return program
+    return len(tokens) <= limits.size and lookback <= limits.lookback and decides(tokens)
 
 
 def decides(tokens: tuple[Token, ...]) -> bool:
     """Tell whether a program can want two different positions: `when(mask, long, hold)` would trade once."""
-    if any(token in _SCALES and OPS[token].args[0] is Kind.RATIO for token in tokens if isinstance(token, int)):
+    if not _FREE.isdisjoint(tokens):
         return True
-    fixed = {tokens[i + 1] for i, token in enumerate(tokens[:-1]) if token in _SCALES}
-    return len(fixed) + len(_LEAVES.intersection(tokens) - {_HOLD}) > 1
+    wants = len(_WANTS.intersection(tokens))
+    if wants < 2 and _FIXED in tokens:
+        wants += len({tokens[i + 1] for i, token in enumerate(tokens) if token == _FIXED})
+    return wants > 1
 
 
 def cross(vocabulary: Vocabulary, first: Program, second: Program, chance: random.Random) -> Program:
@@ -102,18 +104,20 @@ def cross(vocabulary: Vocabulary, first: Program, second: Program, chance: rando
     Risk genes come from either parent. It returns `first` where nothing fits.
     """
     genes = cross_genes(first.genes, second.genes, chance) if vocabulary.genes else first.genes
-    own, room = nodes(first.tokens), vocabulary.limits.size - len(first.tokens)
+    own, other = tree(first.tokens), tree(second.tokens)
+    size = len(own.tokens)
     for _ in range(_TRIES):
-        node = own[chance.randrange(len(own))]
-        here = first.tokens[node.start : node.end]
-        donors = by_sort(second.tokens).get(node.sort, ())
-        if donors:
-            donor = donors[chance.randrange(len(donors))]
-            there = second.tokens[donor.start : donor.end]
-            if there != here and len(there) - len(here) <= room:
-                child = _spliced(vocabulary, first.tokens, node, there)
-                if child is not None:
-                    return Program(child, genes)
+        place = int(chance.random() * size)
+        donors = other.places.get(own.sorts[place])
+        if not donors:
+            continue
+        donor = donors[int(chance.random() * len(donors))]
+        piece = other.at(donor)
+        if piece == own.at(place) or len(piece) + size - (own.ends[place] - place) > vocabulary.limits.size:
+            continue
+        tokens, lookback = own.replaced(place, piece, other.histories[donor])
+        if tokens != own.tokens and _lawful(vocabulary, tokens, lookback):
+            return Program(tokens, genes)
     return Program(first.tokens, genes)
 
 
@@ -124,110 +128,96 @@ def mutate(vocabulary: Vocabulary, program: Program, chance: random.Random) -> P
     """
     if vocabulary.genes and chance.random() < _GENE_SHARE:
         return Program(program.tokens, vary_genes(program.genes, chance))
-    own = nodes(program.tokens)
+    own = tree(program.tokens)
     for _ in range(_TRIES):
         change = _CHANGES[bisect(_CHANGE_WEIGHTS, chance.random() * _CHANGE_WEIGHTS[-1])]
-        node = own[chance.randrange(len(own))]
-        tree = change(_Site(vocabulary, program.tokens, node), chance)
-        if tree and tree != program.tokens[node.start : node.end]:
-            child = _spliced(vocabulary, program.tokens, node, tree)
-            if child is not None and child != program.tokens:
-                return Program(child, program.genes)
+        place = int(chance.random() * len(own.tokens))
+        piece = change(vocabulary, own, place, chance)
+        if piece:
+            tokens = _replaced(vocabulary, own, place, piece)
+            if tokens:
+                return Program(tokens, program.genes)
     return program
 
 
 def tune(vocabulary: Vocabulary, program: Program, most: int, chance: random.Random) -> list[Program]:
     """Return up to `most` variants of `program`, each with one constant a rung up or down its ladder."""
-    steps = [(node, up) for node in nodes(program.tokens) if node.sort[0] in IMMEDIATE for up in (False, True)]
+    own = tree(program.tokens)
+    steps = [(place, up) for place, sort in enumerate(own.sorts) if sort[0] in IMMEDIATE for up in (False, True)]
     chance.shuffle(steps)
     found: dict[tuple[Token, ...], Program] = {}
-    for node, up in steps:
+    for place, up in steps:
         if len(found) == most:
             break
-        child = _spliced(vocabulary, program.tokens, node, _stepped(program.tokens, node, up=up))
-        if child is not None and child != program.tokens:
-            found[child] = Program(child, program.genes)
+        tokens = _replaced(vocabulary, own, place, (_stepped(own, place, up=up),))
+        if tokens:
+            found[tokens] = Program(tokens, program.genes)
     return list(found.values())
 
 
-def _spliced(
-    vocabulary: Vocabulary, tokens: tuple[Token, ...], node: Node, tree: tuple[Token, ...]
-) -> tuple[Token, ...] | None:
-    program = accept(vocabulary, tokens[: node.start] + tree + tokens[node.end :])
-    return None if program is None else program.tokens
+def _replaced(vocabulary: Vocabulary, own: Tree, place: int, piece: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Return the tokens with `piece` in a node's place, or nothing where that changes nothing or breaks a limit."""
+    if piece == own.at(place):
+        return ()
+    tokens, lookback = own.replaced(place, piece, history(piece) if len(piece) > 1 else 0)
+    return tokens if tokens != own.tokens and _lawful(vocabulary, tokens, lookback) else ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
-    """Where a change happens: tokens[node.start:node.end]."""
-
-    vocabulary: Vocabulary
-    tokens: tuple[Token, ...]
-    node: Node
-
-    @property
-    def size(self) -> int:
-        return self.node.end - self.node.start
-
-    @property
-    def tree(self) -> tuple[Token, ...]:
-        return self.tokens[self.node.start : self.node.end]
-
-    @property
-    def inner(self) -> list[Node]:
-        """The nodes below the site."""
-        return [n for n in nodes(self.tokens)[self.node.start + 1 :] if n.end <= self.node.end]
+# Each change returns what comes to stand in a node's place; nothing where it does not apply there.
 
 
-# Each change returns what comes to stand at the site; nothing where it does not apply there.
+def _regrown(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    size = own.ends[place] - place
+    room = vocabulary.limits.size - len(own.tokens) + size
+    sort = own.sorts[place] if place else ROOT
+    return canonical(grow(vocabulary.grammar, sort, min(chance.randint(1, 2 * size + 6), room), chance))
 
 
-def _regrown(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    sort = ROOT if site.node.parent < 0 else site.node.sort
-    room = site.vocabulary.limits.size - len(site.tokens) + site.size
-    return grow(site.vocabulary.grammar, sort, min(chance.randint(1, 2 * site.size + 6), room), chance)
+def _reworded(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    others = vocabulary.grammar.alike(own.tokens[place], own.sorts[place])
+    if not others:
+        return ()
+    return canonical((others[int(chance.random() * len(others))], *own.tokens[place + 1 : own.ends[place]]))
 
 
-def _reworded(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    others = site.vocabulary.grammar.alike(site.tree[0], site.node.sort)
-    return (others[chance.randrange(len(others))], *site.tree[1:]) if others else ()
-
-
-def _restepped(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    numbers = [node for node in (site.node, *site.inner) if node.sort[0] in IMMEDIATE]
+def _restepped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    del vocabulary
+    numbers = [at for at in range(place, own.ends[place]) if own.sorts[at][0] in IMMEDIATE]
     if not numbers:
         return ()
-    one = numbers[chance.randrange(len(numbers))]
-    stepped = _stepped(site.tokens, one, up=chance.random() < 0.5)
-    return site.tokens[site.node.start : one.start] + stepped + site.tokens[one.end : site.node.end]
+    at = numbers[int(chance.random() * len(numbers))]
+    stepped = _stepped(own, at, up=chance.random() < 0.5)
+    return canonical((*own.tokens[place:at], stepped, *own.tokens[at + 1 : own.ends[place]]))
 
 
-def _stepped(tokens: tuple[Token, ...], node: Node, *, up: bool) -> tuple[Token, ...]:
-    value = neighbour(ladder(node.sort), number(tokens[node.start]), up=up)
-    return (level(value) if node.sort[0] is Kind.LEVEL else window(int(value)),)
+def _stepped(own: Tree, place: int, *, up: bool) -> Token:
+    sort = own.sorts[place]
+    value = neighbour(ladder(sort), number(own.tokens[place]), up=up)
+    return level(value) if sort[0] is Kind.LEVEL else window(int(value))
 
 
-def _hoisted(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    inner = [node for node in site.inner if node.sort == site.node.sort]
-    one = inner[chance.randrange(len(inner))] if inner else None
-    return site.tokens[one.start : one.end] if one else ()
+def _hoisted(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    del vocabulary
+    inner = [at for at in own.places[own.sorts[place]] if place < at < own.ends[place]]
+    return own.at(inner[int(chance.random() * len(inner))]) if inner else ()
 
 
-def _shrunk(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    return grow(site.vocabulary.grammar, site.node.sort, 1, chance) if site.node.parent >= 0 and site.size > 1 else ()
+def _shrunk(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    if not place or own.ends[place] == place + 1:
+        return ()
+    return canonical(grow(vocabulary.grammar, own.sorts[place], 1, chance))
 
 
-def _wrapped(site: _Site, chance: random.Random) -> tuple[Token, ...]:
-    grammar = site.vocabulary.grammar
-    rows = grammar.wraps.get(site.node.sort, ())
+def _wrapped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+    rows = vocabulary.grammar.wraps.get(own.sorts[place], ())
     if not rows:
         return ()
-    row = rows[chance.randrange(len(rows))]
-    place = row.args.index(site.node.sort)
+    row = rows[int(chance.random() * len(rows))]
+    inside = row.args.index(own.sorts[place])
     out: tuple[Token, ...] = (row.code,)
     for i, sort in enumerate(row.args):
-        out += site.tree if i == place else grow(grammar, sort, chance.randint(1, 8), chance)
-    return out
+        out += own.at(place) if i == inside else grow(vocabulary.grammar, sort, chance.randint(1, 8), chance)
+    return canonical(out)
 
 
 _CHANGES = (_regrown, _reworded, _restepped, _hoisted, _shrunk, _wrapped)
