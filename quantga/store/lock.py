@@ -33,12 +33,12 @@ def kept_lock(own: int, first: int, end: int, earlier: Iterable[Instrument]) -> 
     return min([own, *overlapping])
 
 
-def same_market(manifests: Iterable[Manifest], base: str, interval: str) -> list[Instrument]:
-    """Return the instruments of a base asset and a bar interval, of whatever venue."""
+def same_market(manifests: Iterable[Manifest], venue: str, base: str, interval: str) -> list[Instrument]:
+    """Return the instruments of a base asset and a bar interval on one venue."""
     return [
         instrument
         for manifest in manifests
-        if manifest.interval == interval
+        if (manifest.venue, manifest.interval) == (venue, interval)
         for instrument in manifest.instruments
         if instrument.base == base
     ]

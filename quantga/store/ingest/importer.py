@@ -293,7 +293,7 @@ def _instrument(
         rows=int(opens.size),
         first=first,
         end=end,
-        locked_from=kept_lock(own, first, end, same_market(standing, name.base, plan.interval)),
+        locked_from=kept_lock(own, first, end, same_market(standing, plan.venue, name.base, plan.interval)),
         gaps=int(at.size),
         missing=int(absent.sum()),
         longest=tuple(Gap(first=int(opens[i]) + step, bars=int(absent[i])) for i in order),
