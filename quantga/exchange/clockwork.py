@@ -18,8 +18,8 @@ from quantga.exchange.state import Coin
 HOUR = 3_600_000
 SAMPLES = 5000
 FUNDING_UNIT = 10**10
-CAP = 0.04
-INTEREST, CLAMP = 0.0001, 0.0005
+CAP = 4 * FUNDING_UNIT // 100
+INTEREST, CLAMP = FUNDING_UNIT // 10_000, 5 * FUNDING_UNIT // 10_000
 SPREAD = 0.0002
 """Premium inside this share of the oracle counts as none: it stands for the impact prices' distance."""
 
@@ -197,6 +197,10 @@ class Clockwork:
 
 
 def hourly_rate(premium: float) -> int:
-    """The hourly funding rate in 10^-10: (P + clamp(0.0001 - P, -0.0005, 0.0005)) / 8, at most 4 % an hour."""
-    eight = premium + min(max(INTEREST - premium, -CLAMP), CLAMP)
-    return round(min(max(eight / 8, -CAP), CAP) * FUNDING_UNIT)
+    """The hourly funding rate in 10^-10: (P + clamp(0.0001 - P, -0.0005, 0.0005)) / 8, at most 4 % an hour.
+
+    Whole numbers, cut towards zero: this is what gives the published rows to the last digit.
+    """
+    p = round(premium * FUNDING_UNIT)
+    eight = p + min(max(INTEREST - p, -CLAMP), CLAMP)
+    return min(max(int(eight / 8), -CAP), CAP)

@@ -16,6 +16,7 @@ from quantga.exchange.batches import cancel_batch, modify_batch, order_batch
 from quantga.exchange.clockwork import Clockwork
 from quantga.exchange.desk import Desk, Events
 from quantga.exchange.liquidation import liquidate_now
+from quantga.exchange.matching import levels
 from quantga.exchange.state import Account, Coin, State
 
 Json = dict[str, Any]
@@ -159,6 +160,8 @@ class Engine:
     def digest(self) -> str:
         """A hash over every account, order and the house: equal states have equal digests."""
         state = self.state
+        for coin in range(len(state.coins)):
+            levels(self.desk, coin, 1)  # built on demand otherwise, by whoever looks first
         text = repr(
             (sorted(state.accounts.items()), sorted(state.orders.items()), state.house, state.coins, state.serial)
         )

@@ -128,6 +128,8 @@ def place_children(desk: Desk, parent: Order) -> None:
             desk.unrest(child)
             child.waiting = False
             desk.rest(child)
+    if parent.children:
+        settle_around(desk, desk.account(parent), parent.coin)
 
 
 def settle_around(desk: Desk, account: Account, coin: int) -> None:
