@@ -116,7 +116,7 @@ def _equity(report: RunReport, champion: Champion) -> str:
 def _market(report: RunReport, result: Result) -> str:
     sharpe = figure_of("sharpe", result.metrics.get("sharpe"), "")
     gain = percent(float(result.equity[-1]) / report.capital - 1)
-    return market_figure(result.symbol, daily(result, report.capital), report.capital, f"{gain} · Sharpe {sharpe}")
+    return market_figure(result.symbol, daily(result, report.capital), report.capital, f"{gain} · Sharpe{NBSP}{sharpe}")
 
 
 def _months(report: RunReport, champion: Champion) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from quantga.report.champion import days_of, sharpe_of
 from quantga.report.figures import equity_figure, percent
 from quantga.report.record import RunReport
-from quantga.report.search_figures import count, plain
+from quantga.report.search_figures import convergence_figure, count, plain
 from quantga.report.series import drawdown, luck_line, pooled
 from quantga.report.words import sentences
 
@@ -18,7 +18,8 @@ def comparison(left: RunReport, right: RunReport) -> str:
     return (
         '<section id="comparison"><h2>Side by side</h2><p class="intro">The same search, settings and number of programs on two '
         f"markets. {escape(left.title)} is the first, {escape(right.title)} the second.</p>"
-        f'<div class="pair twins">{cards}</div>{_table(left, right)}<p class="lesson">{_lesson(left, right)}</p></section>'
+        f'<div class="pair twins">{cards}</div>{_table(left, right)}<p class="lesson">{_lesson(left, right)}</p>'
+        f'<p class="small-print">The rest of the page shows {escape(left.title)} in full.</p></section>'
     )
 
 
@@ -30,7 +31,9 @@ def _card(report: RunReport) -> str:
     curve = pooled(best, report.capital)
     caption = f'<span class="trials">in-sample · best of {count(report.trials)} trials</span>'
     words = f'<p class="rule-line">{escape(sentences(best.program))}</p>'
-    return f"<div>{head}{equity_figure(curve, report.capital, report.span, caption, half=True)}{words}</div>"
+    equity = equity_figure(curve, report.capital, report.span, caption, half=True)
+    search = convergence_figure(report.progress, f"Score by generation. {caption}") if report.progress else ""
+    return f"<div>{head}{equity}{words}{search}</div>"
 
 
 def _table(left: RunReport, right: RunReport) -> str:

@@ -146,7 +146,7 @@ def equity_figure(curve: Curve, capital: float, span: Span, caption: str, *, hal
 def _equity(size: Size, curve: Curve, depths: tuple[Floats, Floats], capital: float, span: Span, label: str) -> str:
     narrow = size.width < WIDE.width
     strip = (34 if narrow else 132) if span.locked_to > span.locked_from else 0
-    left, right, split = 52, size.width - strip - (78 if narrow else 96), size.height - (126 if narrow else 134)
+    left, right, split = 52, size.width - strip - (84 if narrow else 96), size.height - (126 if narrow else 134)
     points = 220 if narrow else 560
     time, (equity, market) = thin(curve.time, [curve.equity, curve.market], points)
     _, (low, hold) = thin(curve.time, list(depths), points, "lowest")
