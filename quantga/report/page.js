@@ -72,7 +72,7 @@
       const [side, opened, entry, closed, exit, reason, points] = d.t[i];
       const head = (side > 0 ? "long" : "short") + " · " + stamp(opened) + " at " + entry;
       if (!closed) return head + "\nstill open at the end of the data";
-      return head + "\nout " + stamp(closed) + " at " + exit + " · " + d.ends[reason] + "\n" + percent(points / 100, 2, true) + " of equity after costs";
+      return head + "\nout " + stamp(closed) + " at " + exit + " · " + d.ends[reason] + "\n" + percent(points / 100, 2, true) + " of the position after costs";
     },
   };
   const reading = (data, i) => (says[data.kind] ? says[data.kind](data, i) : data.t[i]);

@@ -20,7 +20,7 @@ type Metrics = Mapping[str, float | int | None]
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One round trip; `closed` is 0 while it is open. Times are ms UTC, money is USDC, `returned` a fraction of equity."""
+    """One round trip; `closed` is 0 while it is open. Times are ms UTC, money is USDC, `returned` a share of the position."""
 
     side: int
     opened: int

@@ -152,7 +152,7 @@ def _bar(name: str, value: float, most: float, *, last: bool) -> str:
 
 def trades_table(trades: Sequence[Trade]) -> str:
     """Return trades row by row, the latest first."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Side", "In", "at", "Out", "at", "Left by", "Of equity"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Side", "In", "at", "Out", "at", "Left by", "Gave"))
     body = "".join(_trade(trade) for trade in reversed(trades))
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Trades"><table class="trades">'
