@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def ray_address() -> str:
+    """Return which Ray the surroundings name: RAY_ADDRESS (jobs have it), "auto" in a workspace or a pod, else ""."""
+    inside = any(os.environ.get(name) for name in ("ANYSCALE_SESSION_ID", "ANYSCALE_CLUSTER_ID", "RAY_CLUSTER_NAME"))
+    return os.environ.get("RAY_ADDRESS") or ("auto" if inside else "")
+
+
 def parse_timerange(text: str) -> tuple[int | None, int | None]:
     """Return (start, end) in ms UTC of `YYYYMMDD-YYYYMMDD`, either side may be empty; the end is not included.
 
@@ -209,4 +215,4 @@ def _refuse_unknown_variables(settings: type[Settings]) -> None:
             raise ConfigError(f"environment variable {name} names no setting; see quantga.toml for those that exist")
 
 
-__all__ = ["Cluster", "CostsSection", "Data", "Search", "Settings", "Store", "parse_timerange"]
+__all__ = ["Cluster", "CostsSection", "Data", "Search", "Settings", "Store", "parse_timerange", "ray_address"]
