@@ -301,20 +301,24 @@ def _counted(tallies: Floats, bars: float, days: int, out: Floats, why: Codes) -
 
 
 @njit
-def robust_sharpe(returns: Floats, drifts: Floats) -> float:
-    """Return mean - 0.5 standard deviation (ddof 0) of the annual Sharpe ratios of equal slices of time.
+def slice_sharpes(returns: Floats, drifts: Floats, out: Floats) -> None:
+    """Write the annual Sharpe ratios of equal slices of time, of daily returns less the slice's drift.
 
-    returns: daily; drifts: per slice what is taken from each of its days. A slice in which returns do not vary counts
-    as 0: nothing was risked there, and nothing earned.
+    A slice in which returns do not vary counts as 0: nothing was risked there, and nothing earned.
     """
     days, slices = len(returns), len(drifts)
-    total, squares = 0.0, 0.0
     for k in range(slices):
-        value = _sharpe(returns[k * days // slices : (k + 1) * days // slices], drifts[k])
-        total += value
-        squares += value * value
-    mean = total / slices
-    return mean - 0.5 * math.sqrt(max(squares / slices - mean * mean, 0.0))
+        out[k] = _sharpe(returns[k * days // slices : (k + 1) * days // slices], drifts[k])
+
+
+@njit
+def robust(sharpes: Floats) -> float:
+    """Return the mean less half the standard deviation (ddof 0)."""
+    squares = 0.0
+    mean = mean_of(sharpes)
+    for value in sharpes:
+        squares += (value - mean) * (value - mean)
+    return mean - 0.5 * math.sqrt(squares / len(sharpes))
 
 
 @njit

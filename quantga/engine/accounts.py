@@ -1,0 +1,237 @@
+"""The block loop: a population's signals and ledgers, 512 bars at a time, keeping days and tallies but no bars.
+
+A program's signals for a block are computed, its account is carried over the block at once, while they are in the
+processor's cache, and their place is given on. What is kept is a state of the ledger, and a number per day and slice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantga.engine.costs import Costs
+from quantga.engine.ledger import advance, begin
+from quantga.engine.ledger_market import AFTER, MARK, Market, prepare
+from quantga.engine.ledger_steps import WEIGHT, Record
+from quantga.engine.ledger_terms import encode_genes, encode_terms
+from quantga.engine.metrics import KEYS, M_BARS, M_MEAN_NET, T_WEIGHT, Codes, figures, market_figures
+from quantga.errors import DataError
+from quantga.lang.bars import DAY_MS, Bars, Floats, Ints
+from quantga.lang.evaluate import BLOCK, Plan, buffers, column_matrix, run_block
+from quantga.lang.genes import Genes
+from quantga.lang.jit import njit
+
+type Hashes = NDArray[np.uint64]
+
+ROUNDING = 20.0
+"""Wanted positions are the same behaviour where they agree to 1/ROUNDING."""
+_QUIET = 32  # bars looked at together for a change of the wanted position
+
+
+class Days(NamedTuple):
+    """A market's UTC days.
+
+    number: int64[days], since 1970; last_row: int64[days]; returns, net: float64[days], of the market over each day, the
+    first against the first open, without and with the funding that a long pays.
+    """
+
+    number: Ints
+    last_row: Ints
+    returns: Floats
+    net: Floats
+
+
+class Signals(NamedTuple):
+    """A plan, its work array and the columns of one market, for compiled code."""
+
+    nodes: Ints
+    numbers: Floats
+    root: Ints
+    ready: Ints
+    work: Floats
+    columns: Floats
+    origin: int
+
+
+class Kept(NamedTuple):
+    """What is kept of each account.
+
+    state: as `ledger.begin` makes it; daily: float64[n, days], equity at UTC closes; weights: float64[n, slices], the held
+    weight summed over the bars until each slice's end; behaviour: uint64[n] or of length 0.
+    """
+
+    state: Floats
+    daily: Floats
+    weights: Floats
+    behaviour: Hashes
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One market made ready for many programs. cuts: int64[slices], the row after the last of each slice of time."""
+
+    bars: Bars
+    market: Market
+    days: Days
+    terms: Floats
+    cuts: Ints
+
+    @classmethod
+    def of(cls, bars: Bars, costs: Costs, genes: Iterable[Genes]) -> Asset:
+        """Return the asset, with what the ledger needs for programs with these genes; one slice."""
+        market = prepare(bars, costs, genes)
+        return cls(bars, market, days_of(bars, market), encode_terms(costs, bars.base), np.array([len(bars)]))
+
+
+def days_of(bars: Bars, market: Market) -> Days:
+    """Return the market's days. Raises DataError for bars of more than a day."""
+    if bars.interval > DAY_MS:
+        raise DataError(
+            f"{bars.symbol or 'the market'}: bars of more than a day have no daily returns; use shorter ones"
+        )
+    last_row = market.day_end[:-1]
+    number = bars.time[last_row] // DAY_MS
+    mark, paid = market.rows[last_row, MARK], market.rows[last_row, AFTER]
+    before = np.concatenate([bars["open"][np.flatnonzero(bars.present)[:1]], mark[:-1]])
+    gain = mark - before
+    return Days(number, last_row, gain / before, (gain - np.diff(paid, prepend=0.0)) / before)
+
+
+def carry(plan: Plan, asset: Asset, costs: Costs, *, hashed: bool = False) -> tuple[Kept, Ints]:
+    """Run every program of the plan over the asset; return the distinct accounts, and which is each program's.
+
+    Programs with the same signals by construction and the same genes have one account. hashed: also find behaviours.
+    """
+    genes, gene_row = _distinct_genes(plan)
+    account, accounts = _distinct_accounts(plan.same * len(genes) + gene_row)
+    kept = Kept(
+        begin(accounts, asset.terms),
+        np.zeros((accounts, len(asset.days.number))),
+        np.zeros((accounts, len(asset.cuts))),
+        np.zeros(accounts if hashed else 0, dtype=np.uint64),
+    )
+    columns = column_matrix(plan.columns, asset.bars)
+    signals = Signals(plan.nodes, plan.numbers, plan.root, plan.ready, buffers(plan), columns, asset.bars.origin)
+    _carry(signals, account, encode_genes(genes, costs), gene_row, asset.market, asset.terms, asset.cuts, kept)
+    return kept, account
+
+
+def _distinct_genes(plan: Plan) -> tuple[list[Genes], Ints]:
+    places: dict[Genes, int] = {}
+    rows = [places.setdefault(program.genes, len(places)) for program in plan.programs]
+    return list(places), np.array(rows, dtype=np.int64)
+
+
+def _distinct_accounts(keys: Ints) -> tuple[Ints, int]:
+    """Return each key's account, numbered in order of first appearance, and how many there are."""
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[group], len(first)
+
+
+@njit
+def _carry(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
+    signals: Signals,
+    account: Ints,
+    genes: Floats,
+    gene_row: Ints,
+    market: Market,
+    terms: Floats,
+    cuts: Ints,
+    kept: Kept,
+) -> None:
+    bars = len(market.rows)
+    nothing = np.empty((0, 0))
+    code = np.zeros(len(kept.state), np.int64)
+    first_cut = 0
+    for start in range(-(signals.origin % BLOCK), bars, BLOCK):
+        low, high = max(start, 0), min(start + BLOCK, bars)
+        while cuts[first_cut] <= low:
+            first_cut += 1
+        done, seen = 0, 0
+        for p in range(len(signals.root)):
+            run_block(
+                signals.nodes, signals.numbers, signals.work, signals.columns, signals.origin, start, done,
+                signals.ready[p],
+            )  # fmt: skip
+            done = signals.ready[p]
+            a = account[p]
+            if a < seen:
+                continue
+            seen += 1
+            wanted = signals.work[signals.root[p] + low - start : signals.root[p] + high - start]
+            record = Record(kept.daily[a], nothing, nothing)
+            row, cut = low, first_cut
+            while row < high:
+                until = min(high, cuts[cut])
+                advance(kept.state[a], wanted, row - low, row, until, market, terms, genes[gene_row[p]], record)
+                if until == cuts[cut]:
+                    kept.weights[a, cut] = kept.state[a, WEIGHT]
+                    cut += 1
+                row = until
+            if len(kept.behaviour):
+                kept.behaviour[a], code[a] = _behave(wanted, signals.origin + low, kept.behaviour[a], code[a])
+
+
+@njit
+def _behave(wanted: Floats, number: int, behaviour: np.uint64, code: int) -> tuple[np.uint64, int]:
+    """Return the hash and the last rounded position after these bars, of which the first has this number."""
+    n = len(wanted)
+    value = code / ROUNDING
+    for begin_row in range(0, n, _QUIET):
+        end_row = min(begin_row + _QUIET, n)
+        changed = False
+        for i in range(begin_row, end_row):
+            changed |= (wanted[i] != value) & (wanted[i] == wanted[i])
+        if not changed:
+            continue
+        for i in range(begin_row, end_row):
+            if not math.isnan(wanted[i]):
+                rounded = math.floor(wanted[i] * ROUNDING + 0.5)
+                if rounded != code:
+                    behaviour += _scatter(np.uint64(number + i)) * np.uint64(rounded - code)
+                    code = rounded
+        value = code / ROUNDING
+    return behaviour, code
+
+
+@njit
+def _scatter(number: np.uint64) -> np.uint64:
+    """Return a number that looks random (splitmix64)."""
+    z = (number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def figures_of(daily: Floats, tallies: Floats, days: Days, bars: int, capital: float) -> tuple[Floats, Codes]:
+    """Return the metrics of accounts on one market, float64[n, len(KEYS)] (NaN: undefined), and the reasons, uint8."""
+    about_mean = np.empty(len(days.returns))
+    market = market_figures(days.returns, days.net, bars, about_mean)
+    drift = tallies[:, T_WEIGHT] / market[M_BARS] * market[M_MEAN_NET]
+    return figure_rows(daily, tallies, drift, market, about_mean, capital)
+
+
+def figure_rows(
+    daily: Floats, tallies: Floats, drift: Floats, market: Floats, about_mean: Floats, capital: float
+) -> tuple[Floats, Codes]:
+    """Return the metrics and the reasons of every row; the arguments are those of `metrics.figures`."""
+    rows = np.empty((len(daily), len(KEYS)))
+    why = np.empty((len(daily), len(KEYS)), dtype=np.uint8)
+    _figure_rows(daily, tallies, drift, market, about_mean, capital, rows, why)
+    return rows, why
+
+
+@njit
+def _figure_rows(  # noqa: PLR0913, PLR0917
+    daily: Floats, tallies: Floats, drift: Floats, market: Floats, about_mean: Floats, capital: float,
+    rows: Floats, why: Codes,
+) -> None:  # fmt: skip
+    for p in range(len(daily)):
+        figures(daily[p], capital, tallies[p], drift[p], market, about_mean, rows[p], why[p])
