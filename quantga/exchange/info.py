@@ -10,7 +10,7 @@ from quantga.exchange.candles import INTERVALS, candles, context, mid
 from quantga.exchange.clockwork import HOUR, hourly_rate
 from quantga.exchange.desk import Desk
 from quantga.exchange.matching import levels
-from quantga.exchange.wire import Malformed, text_of
+from quantga.exchange.wire import TEXT, Malformed, text_of
 
 Json = Any
 ROWS = 500
@@ -153,7 +153,7 @@ def valid_grouping(figures: int | None, mantissa: int | None) -> bool:
 
 def _candles(desk: Desk, body: Json) -> Json:
     req = body.get("req")
-    if not isinstance(req, dict) or req.get("interval") not in INTERVALS:
+    if not isinstance(req, dict) or TEXT(req.get("interval")) not in INTERVALS:
         raise Malformed
     start, end = moment(req.get("startTime")), moment(req.get("endTime"), desk.state.market)
     coin = coin_index(desk, req.get("coin"))

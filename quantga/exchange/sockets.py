@@ -61,9 +61,9 @@ class Conversation:
         return True
 
     def _obey(self, body: Json) -> None:
-        if not isinstance(body, dict):
+        if not isinstance(body, dict) or not isinstance(body.get("method"), str):
             raise Malformed
-        method = body.get("method")
+        method = body["method"]
         if method == "ping":
             self._socket.put({"channel": "pong"}, pong=True)
         elif method in {"subscribe", "unsubscribe"}:
@@ -109,7 +109,7 @@ class Conversation:
 
     def _begin_post(self, body: Json) -> None:
         number, request = U64(body.get("id")), body.get("request")
-        if not isinstance(request, dict) or request.get("type") not in {"info", "action"}:
+        if not isinstance(request, dict) or request.get("type") not in ("info", "action"):
             raise Malformed
         limits = self._exchange.meter.limits
         if limits.posts and self._socket.posts >= limits.posts:
