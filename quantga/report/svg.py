@@ -93,8 +93,9 @@ def time_steps(start: int, end: int, wanted: int) -> list[tuple[int, str]]:
     """Return (ms, label) at starts of days, months, quarters or years within [start, end]."""
     days = (end - start) / DAY
     months = next((m for m in (1, 2, 3, 6, 12, 24, 60) if days / (30.44 * m) <= wanted), 120)
-    if days < 30.44 * 2.5:
-        return _day_steps(start, end, max(1, math.ceil(days / max(wanted, 1))))
+    if days / 30.44 < wanted / 2:
+        every = next((n for n in (1, 2, 3, 5, 7, 10, 14, 20, 30) if days / n <= wanted), 60)
+        return _day_steps(start, end, every)
     first = datetime.fromtimestamp(start / 1000, UTC)
     count = first.year * 12 + first.month - 1
     found = []
