@@ -121,7 +121,7 @@ class Engine:
         """
         self.desk.events, self.desk.cut = Events(), command.get("cut", 0)
         state = self.state
-        state.wall = max(state.wall, command["w"])
+        state.wall = command["w"]
         self.clockwork.advance(command["m"])
         accounts.fire_scheduled(self.desk)
         answer: Json = {}

@@ -1,7 +1,8 @@
 """Durability: every command is on disk before its answer leaves; a restart replays what the last snapshot lacks.
 
-A record is its length, its CRC and msgpack. A torn tail (the machine stopped while writing) was never acknowledged
-and is cut off; damage before the tail stops the start, because acknowledged commands would be lost.
+A record is its length, its CRC, how far the file was durable when it was written, and msgpack. A torn tail (the
+machine stopped while writing) was never acknowledged and is cut off. Damage before what a later record knows to have
+been durable stops the start, because acknowledged commands would be lost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import msgpack
 
 from quantga.errors import ConfigError, StoreError
 
-_HEAD = struct.Struct("<II")
+_HEAD = struct.Struct("<IIQ")
+_DURABLE = struct.Struct("<Q")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -48,7 +50,7 @@ class Journal:
             os.close(self._lock)
             raise ConfigError(f"{folder} is in use by another exchange: stop it or take another --state") from error
         self._file = -1
-        self._written = self._durable = 0
+        self._written = self._durable = self._origin = 0
         self._flush: asyncio.Task[None] | None = None
         self.records = 0
 
@@ -72,7 +74,7 @@ class Journal:
             data = path.read_bytes()
             for command, good in _records(data):  # noqa: B007 -- `good` is read after the loop
                 commands.append(command)
-            if good < len(data) and _complete_record_after(data, good):
+            if _was_durable(data, good):
                 raise StoreError(f"{path} is damaged at byte {good}: restore it from a copy, or use a fresh --state")
         self._open(number, good)
         return (self._folder / f"snapshot-{number}").read_bytes(), commands
@@ -83,6 +85,7 @@ class Journal:
         os.fsync(self._file)
         _sync_folder(self._folder)
         self._durable = self._written
+        self._origin = self._written - size
         self.records = 0
 
     def start(self, snapshot: bytes) -> None:
@@ -108,7 +111,9 @@ class Journal:
     def append(self, command: dict[str, Any]) -> int:
         """Write a command; the number to wait for with `durable`."""
         body = msgpack.packb(command)
-        os.write(self._file, _HEAD.pack(len(body), zlib.crc32(body)) + body)
+        durable = self._durable - self._origin
+        crc = zlib.crc32(body, zlib.crc32(_DURABLE.pack(durable)))
+        os.write(self._file, _HEAD.pack(len(body), crc, durable) + body)
         self._written += _HEAD.size + len(body)
         self.records += 1
         return self._written
@@ -145,22 +150,28 @@ class Journal:
         os.close(self._lock)
 
 
+def _record(data: bytes, at: int) -> tuple[bytes, int] | None:
+    """Body and durable offset of the whole record at `at`; None where there is none."""
+    if at + _HEAD.size > len(data):
+        return None
+    size, crc, durable = _HEAD.unpack_from(data, at)
+    if at + _HEAD.size + size > len(data):
+        return None
+    body = data[at + _HEAD.size : at + _HEAD.size + size]
+    if zlib.crc32(body, zlib.crc32(_DURABLE.pack(durable))) != crc:
+        return None
+    return body, durable
+
+
 def _records(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
     """Whole records from the front, each with the offset after it."""
     at = 0
-    while at + _HEAD.size <= len(data):
-        size, crc = _HEAD.unpack_from(data, at)
-        body = data[at + _HEAD.size : at + _HEAD.size + size]
-        if len(body) < size or zlib.crc32(body) != crc:
-            return
-        at += _HEAD.size + size
-        yield msgpack.unpackb(body, strict_map_key=False), at
+    while (found := _record(data, at)) is not None:
+        at += _HEAD.size + len(found[0])
+        yield msgpack.unpackb(found[0], strict_map_key=False), at
 
 
-def _complete_record_after(data: bytes, at: int) -> bool:
-    """Whether a whole record follows the damaged one at `at`: then this is no torn tail."""
-    if at + _HEAD.size > len(data):
-        return False
-    size, _ = _HEAD.unpack_from(data, at)
-    after = at + _HEAD.size + size
-    return after < len(data) and next(_records(data[after:]), None) is not None
+def _was_durable(data: bytes, at: int) -> bool:
+    """Whether any whole record behind the damage at `at` was written when `at` was already durable."""
+    later = (_record(data, offset) for offset in range(at + 1, len(data) - _HEAD.size))
+    return any(found is not None and found[1] > at for found in later)

@@ -131,7 +131,7 @@ class Server:
         if self._exchange.faults.hit("lose_reply"):
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError
+            return web.Response()  # to nobody
         return _json(answer)
 
     async def action_answer(self, body: Json, address: str) -> Json:

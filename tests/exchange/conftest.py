@@ -42,7 +42,9 @@ def walk(seed: int, price: float, tick: float, count: int, volume: float):
     rows, at = [], price
     for _ in range(count):
         path = np.rint((at + np.cumsum(stream.normal(0, price * 0.0008, 12))) / tick) * tick
-        rows.append((round(at, 6), *(round(float(x), 6) for x in (max(at, path.max()), min(at, path.min()), path[-1])), volume))
+        rows.append(
+            (round(at, 6), *(round(float(x), 6) for x in (max(at, path.max()), min(at, path.min()), path[-1])), volume)
+        )
         at = float(path[-1])
     return rows
 
@@ -84,7 +86,12 @@ class Desk:
 
     def wire(self, coin: int, size: float, px, tif: str = "Gtc", *, reduce: bool = False, trigger=None, cloid=None):
         """An order row; a positive size buys. `trigger` = (tp|sl, price, is_market)."""
-        row = {"a": coin, "b": size > 0, "p": format(px, "f") if not isinstance(px, str) else px, "s": f"{abs(size):.8f}"}
+        row = {
+            "a": coin,
+            "b": size > 0,
+            "p": format(px, "f") if not isinstance(px, str) else px,
+            "s": f"{abs(size):.8f}",
+        }
         row["r"] = reduce
         row["t"] = {"limit": {"tif": tif}}
         if trigger is not None:
@@ -261,7 +268,13 @@ def venues(replay, tmp_path):
 @pytest.fixture(scope="module")
 def venue(replay, tmp_path_factory, keys):
     """One exchange for a whole module, in step mode and without the limits per address: the first four keys are funded."""
-    one = Venue(replay, tmp_path_factory.mktemp("venue") / "state", {k.address: 100_000 for k in keys[:4]}, "--step", "--no-limits")
+    one = Venue(
+        replay,
+        tmp_path_factory.mktemp("venue") / "state",
+        {k.address: 100_000 for k in keys[:4]},
+        "--step",
+        "--no-limits",
+    )
     yield one
     one.stop()
     assert "Traceback" not in one.log.read_text(), one.log.read_text()

@@ -94,9 +94,7 @@ def test_the_request_budget(desk, ann):
 def test_the_switch_needs_volume_then_cancels_all(desk, ann):
     action = {"type": "scheduleCancel", "time": desk.wall + 10_000}
     refused = desk.act(ann, action)["response"]
-    assert refused == (
-        "Cannot set scheduled cancel time until enough volume traded. Required: $1000000. Traded: $0.0."
-    )
+    assert refused == ("Cannot set scheduled cancel time until enough volume traded. Required: $1000000. Traded: $0.0.")
     desk.state.accounts[ann].volume = 2_000_000 * 10**6
     assert desk.act(ann, {"type": "scheduleCancel", "time": desk.wall + 1000})["status"] == "err"
     oid = desk.order(ann, 0, 0.01, desk.near(0, 0.9))["resting"]["oid"]

@@ -55,7 +55,9 @@ def test_one_static_error_stands_for_the_batch_and_nothing_is_done(desk, ann):
 
 
 def test_a_later_failure_leaves_earlier_orders(desk, ann):
-    statuses = desk.orders(ann, [desk.wire(BTC, 0.01, desk.near(BTC, 0.9)), desk.wire(BTC, 0.01, desk.near(BTC, 1.1), "Alo", reduce=True)])
+    statuses = desk.orders(
+        ann, [desk.wire(BTC, 0.01, desk.near(BTC, 0.9)), desk.wire(BTC, 0.01, desk.near(BTC, 1.1), "Alo", reduce=True)]
+    )
     assert "resting" in statuses[0]
     assert statuses[1] == {"error": "Reduce only order would increase position. asset=0"}
 
@@ -76,7 +78,12 @@ def test_ioc_without_anything_to_hit_is_recorded(desk, ann):
 
 def test_ioc_fills_in_part_without_an_error(desk, ann):
     desk.leverage(ann, DOGE, 10)
-    depth = sum(size for _, size, _ in __import__("quantga.exchange.matching", fromlist=["levels"]).levels(desk.engine.desk, DOGE, -1))
+    depth = sum(
+        size
+        for _, size, _ in __import__("quantga.exchange.matching", fromlist=["levels"]).levels(
+            desk.engine.desk, DOGE, -1
+        )
+    )
     rich = desk.fund("rich", 100_000_000)
     status = desk.order(rich, DOGE, depth + 1000, desk.near(DOGE, 1.5), "Ioc")
     assert float(status["filled"]["totalSz"]) == depth
@@ -103,7 +110,12 @@ def test_maker_and_taker_pay_their_rates_rounded_down(desk, ann, bob):
     maker, taker = desk.state.accounts[ann].fills[-1], desk.state.accounts[bob].fills[-1]
     assert float(maker["fee"]) == int(inside * 0.001 * 0.00015 * 1e6) / 1e6
     assert float(taker["fee"]) == int(inside * 0.001 * 0.00045 * 1e6) / 1e6
-    assert (maker["tid"], maker["hash"], maker["crossed"], taker["crossed"]) == (taker["tid"], taker["hash"], False, True)
+    assert (maker["tid"], maker["hash"], maker["crossed"], taker["crossed"]) == (
+        taker["tid"],
+        taker["hash"],
+        False,
+        True,
+    )
     assert (maker["dir"], taker["dir"]) == ("Open Long", "Open Short")
 
 

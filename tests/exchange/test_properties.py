@@ -38,7 +38,9 @@ def some_action(desk, stream, users):
         desk.act(user, {"type": "updateIsolatedMargin", "asset": coin, "isBuy": True, "ntli": amount})
     elif draw < 0.92:
         entry = desk.wire(coin, 0.02, desk.near(coin, 1.001))
-        desk.orders(user, [entry, some_trigger(desk, stream, coin, -1), some_trigger(desk, stream, coin, -1)], "normalTpsl")
+        desk.orders(
+            user, [entry, some_trigger(desk, stream, coin, -1), some_trigger(desk, stream, coin, -1)], "normalTpsl"
+        )
     elif draw < 0.93:
         desk.act(user, {"type": "usdSend", "destination": stream.choice(users), "amount": "5", "time": 1})
     else:
@@ -61,7 +63,13 @@ def some_trigger(desk, stream, coin, side):
     kind = stream.choice(("tp", "sl"))
     at = desk.near(coin, 1 + (1 if (kind == "sl") == (side > 0) else -1) * stream.choice((0.001, 0.01)))
     size = round(300.0 / at, desk.engine.desk.assets[coin].sz_decimals)
-    row = desk.wire(coin, side * size, at, trigger=(kind, format(at, "f").rstrip("0").rstrip("."), stream.random() < 0.7), reduce=True)
+    row = desk.wire(
+        coin,
+        side * size,
+        at,
+        trigger=(kind, format(at, "f").rstrip("0").rstrip("."), stream.random() < 0.7),
+        reduce=True,
+    )
     return row
 
 

@@ -51,7 +51,18 @@ def test_meta_and_contexts(info):
     tables = dict(meta["marginTables"])
     assert tables[56]["marginTiers"][1] == {"lowerBound": "150000000.0", "maxLeverage": 20}
     assert set(contexts[0]) == set(
-        "funding openInterest prevDayPx dayNtlVlm premium oraclePx markPx midPx impactPxs dayBaseVlm".split()
+        [
+            "funding",
+            "openInterest",
+            "prevDayPx",
+            "dayNtlVlm",
+            "premium",
+            "oraclePx",
+            "markPx",
+            "midPx",
+            "impactPxs",
+            "dayBaseVlm",
+        ]
     )
     bid, ask = (float(px) for px in contexts[0]["impactPxs"])
     assert bid < float(contexts[0]["midPx"]) < ask
@@ -86,7 +97,9 @@ def test_an_order_by_every_route(info, traders, keys):
     assert "reduceOnly" not in row
     assert next(r for r in info.frontend_open_orders(address) if r["oid"] == oid)["tif"] == "Gtc"
     time.sleep(0.002)
-    changed = status(ann.modify_order(cloid, "BTC", True, 0.02, below(info, share=0.91), {"limit": {"tif": "Gtc"}}, cloid=cloid))
+    changed = status(
+        ann.modify_order(cloid, "BTC", True, 0.02, below(info, share=0.91), {"limit": {"tif": "Gtc"}}, cloid=cloid)
+    )
     assert changed["resting"]["oid"] != oid
     time.sleep(0.002)
     assert status(ann.cancel("BTC", changed["resting"]["oid"])) == "success"
@@ -192,7 +205,9 @@ def test_expires_after_is_sticky_and_heard(traders):
 
 def test_schedule_cancel_is_refused_below_a_million(traders):
     refused = traders[2].schedule_cancel(get_timestamp_ms() + 60_000)
-    assert refused["response"].startswith("Cannot set scheduled cancel time until enough volume traded. Required: $1000000.")
+    assert refused["response"].startswith(
+        "Cannot set scheduled cancel time until enough volume traded. Required: $1000000."
+    )
 
 
 def test_strangers_are_refused(traders, keys, venue):

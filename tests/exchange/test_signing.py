@@ -34,9 +34,9 @@ def test_the_hash_is_the_sdks():
 def test_the_known_answer():
     wallet = Key.from_key("0x0123456789012345678901234567890123456789012345678901234567890123")
     action = {"type": "order", "orders": [ORDER], "grouping": "na"}
-    signed = sdk.sign_l1_action(wallet, action, None, 0, None, True)  # noqa: FBT003
+    signed = sdk.sign_l1_action(wallet, action, None, 0, None, True)
     assert signed["r"] == "0xd65369825a9df5d80099e513cce430311d7d26ddf477f5b3a33d2806b100d78e"
-    local = sdk.sign_l1_action(wallet, action, None, 0, None, False)  # noqa: FBT003
+    local = sdk.sign_l1_action(wallet, action, None, 0, None, False)
     assert signer_of(action, local) == "0x14791697260e4c9a71f18484c9f997b308e59325"
     assert signer_of(action, signed) != "0x14791697260e4c9a71f18484c9f997b308e59325"
 
@@ -62,10 +62,16 @@ def test_the_case_of_a_cloid_does_not_matter():
 
 USER_ACTIONS = [
     (sdk.sign_usd_transfer_action, {"destination": "0x" + "1" * 40, "amount": "1.5", "time": 7, "type": "usdSend"}),
-    (sdk.sign_withdraw_from_bridge_action, {"destination": "0x" + "1" * 40, "amount": "1", "time": 7, "type": "withdraw3"}),
+    (
+        sdk.sign_withdraw_from_bridge_action,
+        {"destination": "0x" + "1" * 40, "amount": "1", "time": 7, "type": "withdraw3"},
+    ),
     (sdk.sign_usd_class_transfer_action, {"type": "usdClassTransfer", "amount": "1", "toPerp": True, "nonce": 7}),
     (sdk.sign_agent, {"type": "approveAgent", "agentAddress": KEY.address, "agentName": "", "nonce": 7}),
-    (sdk.sign_approve_builder_fee, {"type": "approveBuilderFee", "maxFeeRate": "0.1%", "builder": KEY.address, "nonce": 7}),
+    (
+        sdk.sign_approve_builder_fee,
+        {"type": "approveBuilderFee", "maxFeeRate": "0.1%", "builder": KEY.address, "nonce": 7},
+    ),
     (
         sdk.sign_spot_transfer_action,
         {"destination": "0x" + "1" * 40, "amount": "1", "token": "PURR:0xc4", "time": 7, "type": "spotSend"},
@@ -102,7 +108,7 @@ USER_ACTIONS = [
 @pytest.mark.parametrize(("sign", "action"), USER_ACTIONS, ids=[a["type"] for _, a in USER_ACTIONS])
 def test_user_signed_actions_recover(sign, action):
     sent = dict(action)
-    signed = sign(KEY, sent, False)  # noqa: FBT003
+    signed = sign(KEY, sent, False)
     record = user_signed_record(action["type"], sent)
     assert recover(Signature.of(SIGNATURE(signed)), user_signed_digest(action["type"], record)) == KEY.address.lower()
 
@@ -113,7 +119,7 @@ def test_all_user_signed_actions_are_tested():
 
 def test_an_agent_without_a_name_signed_an_empty_one():
     sent = {"type": "approveAgent", "agentAddress": KEY.address, "agentName": "", "nonce": 7}
-    signed = sdk.sign_agent(KEY, sent, False)  # noqa: FBT003
+    signed = sdk.sign_agent(KEY, sent, False)
     del sent["agentName"]
     record = user_signed_record("approveAgent", sent)
     assert recover(Signature.of(SIGNATURE(signed)), user_signed_digest("approveAgent", record)) == KEY.address.lower()

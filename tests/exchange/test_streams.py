@@ -62,7 +62,14 @@ def test_the_sdk_gets_every_type_it_knows(venue, keys, ann):
     subs += [{"type": kind, "coin": "BTC"} for kind in ("l2Book", "trades", "bbo", "activeAssetCtx")]
     subs += [
         {"type": kind, "user": address}
-        for kind in ("userEvents", "userFills", "orderUpdates", "userFundings", "userNonFundingLedgerUpdates", "webData2")
+        for kind in (
+            "userEvents",
+            "userFills",
+            "orderUpdates",
+            "userFundings",
+            "userNonFundingLedgerUpdates",
+            "webData2",
+        )
     ]
     subs.append({"type": "activeAssetData", "user": address, "coin": "BTC"})
     numbers = [live.subscribe(sub, lambda m, k=sub["type"]: seen.setdefault(k, []).append(m)) for sub in subs]
@@ -173,7 +180,10 @@ def test_closed_candles_come_whole_and_in_order(wire, venue):
     opens = sorted(final)
     assert opens == list(range(first["t"], opens[-1] + 1, MINUTE))
     truth = venue.info(
-        {"type": "candleSnapshot", "req": {"coin": "ETH", "interval": "1m", "startTime": opens[0], "endTime": opens[-1]}}
+        {
+            "type": "candleSnapshot",
+            "req": {"coin": "ETH", "interval": "1m", "startTime": opens[0], "endTime": opens[-1]},
+        }
     )
     assert [final[t] for t in opens] == truth
 
@@ -197,7 +207,9 @@ def test_post_answers_like_http(wire, venue):
     }
 
 
-@pytest.mark.parametrize("hostile", ["[" * 100_000, '{"method":NaN}', "null", "[]", '"x"', "{}", '{"method":[]}', "\x00"])
+@pytest.mark.parametrize(
+    "hostile", ["[" * 100_000, '{"method":NaN}', "null", "[]", '"x"', "{}", '{"method":[]}', "\x00"]
+)
 def test_hostile_frames_get_an_error_and_the_socket_lives(wire, hostile):
     socket = wire()
     socket.ws.send(hostile)
@@ -226,7 +238,9 @@ def test_limits_per_address(venues, keys):
         connect(url, legacy=True)
     socket = open_sockets[0]
     for k in range(16):
-        socket.send(json.dumps({"method": "subscribe", "subscription": {"type": "orderUpdates", "user": f"0x{k:040x}"}}))
+        socket.send(
+            json.dumps({"method": "subscribe", "subscription": {"type": "orderUpdates", "user": f"0x{k:040x}"}})
+        )
     last = [json.loads(socket.recv(timeout=5)) for _ in range(16)][-1]
     assert last == {"channel": "error", "data": "Cannot track more than 15 total users."}
     for one in open_sockets:
