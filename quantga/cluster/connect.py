@@ -1,0 +1,72 @@
+"""Which Ray the work runs on: one decision, for a laptop, a job and a workspace.
+
+A bare `ray.init()` attaches to whatever cluster it finds on the machine, and "local" inside a workspace would ignore
+that workspace's cluster; so the address is always said.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from quantga.errors import ClusterError, ConfigError
+from quantga.settings import Cluster, ray_address
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+_STORE_BYTES = 512 * 1024 * 1024
+
+
+@contextmanager
+def connect(cluster: Cluster) -> Iterator[int]:
+    """Connect to Ray, yield how many tasks may run at once, and disconnect; a Ray already there is used and left as it is.
+
+    Raises ClusterError where no Ray answers, ConfigError for an impossible number of workers.
+    """
+    if cluster.workers is not None and cluster.workers < 1:
+        raise ConfigError(f"workers={cluster.workers}: at least one is needed")
+    if ray.is_initialized():
+        yield _workers(cluster)
+        return
+    address = address_of(cluster)
+    try:
+        ray.init(**(_local(cluster) if address == "local" else {"address": address}), **_quiet())
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
+        raise ClusterError(f"Ray at {address!r} does not answer ({_first_line(error)}): {_advice(address)}") from error
+    try:
+        yield _workers(cluster)
+    finally:
+        ray.shutdown()
+
+
+def address_of(cluster: Cluster) -> str:
+    """Return the address: the setting's (`--address`), else what the surroundings name, else "local"."""
+    return cluster.address or ray_address() or "local"
+
+
+def _workers(cluster: Cluster) -> int:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return cluster.workers or max(1, int(resources.get("CPU", 1)))
+
+
+def _local(cluster: Cluster) -> dict[str, Any]:
+    cpus = cluster.workers or len(os.sched_getaffinity(0))
+    return {"address": "local", "num_cpus": cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+
+
+def _quiet() -> dict[str, Any]:
+    return {"log_to_driver": False, "logging_level": logging.ERROR, "runtime_env": {"env_vars": _ONE_THREAD}}
+
+
+def _advice(address: str) -> str:
+    if address == "local":
+        return "is there memory left, and may this user write to its temporary folder?"
+    return "give --address of one that runs, or --address local for one of your own"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0] or type(error).__name__

@@ -1,0 +1,141 @@
+"""run_evolution(): from settings to champions, and the same ones wherever and however often it is run.
+
+A run's id is the hash of what decides its result, so to run is to resume: what was committed before is not done again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from quantga.cluster.connect import connect
+from quantga.cluster.fan_out import Crew, FanOut, Inline
+from quantga.cluster.ground import Ground, made_of, plan_of, require_same, survey, trial_of
+from quantga.cluster.progress import Report, Standing, Started, middle, silent
+from quantga.cluster.record import Champion, RunFiles, champion, digest_of, run_id
+from quantga.cluster.rounds import Round, rounds
+from quantga.evolve.islands import Plan, State, champions
+from quantga.evolve.select import Appraisal
+from quantga.lang.bars import Bars
+from quantga.lang.program import Program
+from quantga.settings import Settings
+
+type Appraise = Callable[[Sequence[Program]], Iterable[Appraisal]]
+
+MOST_CHAMPIONS = 50
+"""A front of three objectives can be long; this many of it, by score, are the run's result."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    digest: SHA-256 over the champions' texts and the bytes of their figures. unlocked: the locked holdout was read, so
+    that nothing of it can ever be promoted.
+    """
+
+    id: str
+    digest: str
+    dataset: str
+    champions: tuple[Champion, ...]
+    generations: int
+    trials: int
+    unlocked: bool
+
+
+def evolve(settings: Settings, report: Report = silent) -> Run:
+    """Evolve strategies as `settings` say; go on where an interrupted run stopped."""
+    return run_evolution(settings, report=report)
+
+
+def run_evolution(
+    settings: Settings, *, resume: str = "", report: Report = silent, appraise: Appraise | None = None
+) -> Run:
+    """Run a search to its end and return it; a finished one is only read.
+
+    resume: the id of the run that these settings must be those of. appraise: appraises in this process instead of on Ray.
+
+    Raises ConfigError, before any work, for settings that cannot be or are not those of the run to resume; DataError for
+    bars that are missing or too few. After a ClusterError or StoreError the run goes on when this is called again.
+    """
+    ground = survey(settings)
+    files = RunFiles(ground.lake, run_id(settings.science_hash, ground.manifest.id))
+    if resume:
+        require_same(files, resume, settings, ground)
+    if not files.finished:
+        market = ground.market()
+        plan = plan_of(settings, market)
+        files.begin(made_of(settings, ground))
+        _search(plan, files, _started(files, settings, ground), report, crew_of(settings, market, appraise))
+    return _read(files, ground)
+
+
+def _search(plan: Plan, files: RunFiles, started: Started, report: Report, hire: AbstractContextManager[Crew]) -> None:
+    """Search from the last committed generation to the end, and write the front."""
+    state, known, trials = files.last(plan.islands)
+    with _resumable(files), hire as crew, report(started) as watch:
+        for done in rounds(plan, state, known, crew):
+            state, trials = done.state, trials + done.new
+            last = done.generation == plan.generations
+            files.commit(done, trials, digest_of(front(state)) if last else "")
+            watch(_standing(done, trials))
+    files.finish(front(state))
+
+
+def front(state: State) -> list[Champion]:
+    """Return the champions of a state, the best score first."""
+    return [champion(member) for member in champions(state, MOST_CHAMPIONS)]
+
+
+@contextmanager
+def crew_of(settings: Settings, market: Mapping[str, Bars], appraise: Appraise | None) -> Iterator[Crew]:
+    """Yield who appraises: Ray tasks over the market, or the function that was given."""
+    if appraise is not None:
+        yield Inline(appraise)
+        return
+    with connect(settings.cluster) as workers:
+        yield FanOut(market, trial_of(settings), settings.cluster, workers)
+
+
+@contextmanager
+def _resumable(files: RunFiles) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            f"\nstopped after generation {files.committed()}: `quantga evolve --resume {files.id}` goes on from there\n"
+        )
+        raise
+
+
+def _started(files: RunFiles, settings: Settings, ground: Ground) -> Started:
+    search = settings.search
+    what = (
+        f"{', '.join(ground.symbols)} {ground.manifest.interval} of {ground.manifest.venue}, {search.islands} islands x "
+        f"{search.population} programs x {search.generations} generations"
+    )
+    return Started(files.id, what, search.generations, files.committed(), ground.window.note)
+
+
+def _standing(done: Round, trials: int) -> Standing:
+    scores = [[member.appraisal.score for member in island.members] for island in done.state.islands]
+    asked = [done.worths[child.program] for brood in done.broods for child in brood]
+    return Standing(
+        done.generation,
+        tuple(max(those, default=float("nan")) for those in scores),
+        tuple(middle(those) for those in scores),
+        trials,
+        len(asked),
+        done.new,
+        len({appraisal.behaviour for appraisal in asked}),
+    )
+
+
+def _read(files: RunFiles, ground: Ground) -> Run:
+    """Return a finished run from its files."""
+    found = tuple(files.champions())
+    generations = files.committed()
+    trials = files.trials(generations)
+    return Run(files.id, digest_of(found), ground.manifest.id, found, generations, trials, ground.window.unlocked)
