@@ -25,7 +25,8 @@ from quantga.engine.ledger_terms import (
 )
 from quantga.lang.jit import njit
 
-_TIE = 1e-9  # of a lot or a tick: a quotient this close to a whole number is that number
+_TIE = 1e-6  # of a lot or a tick: a quotient this close to a whole number is that number
+_DUST = 1e-9  # of a position: a smaller order is rounding
 _FIGURES = 5
 _ZERO = 0.0
 
@@ -96,8 +97,10 @@ def rebalance(target: float, cash: float, units: float, price: float, terms: Flo
         weight = _ZERO
     side = 1.0 if sign * weight * equity > units * price else -1.0
     fill = fill_price(price, side, terms)
+    if fill <= _ZERO:
+        return units, fill
     after = _ZERO
-    if weight > _ZERO and fill > _ZERO:
+    if weight > _ZERO:
         held = units * fill
         notional = _allowed(weight, sign, side, cash + held, held, terms)
         after = max(notional, _ZERO) / fill
@@ -105,7 +108,7 @@ def rebalance(target: float, cash: float, units: float, price: float, terms: Flo
             after = math.floor(after * terms[PER_UNIT] + _TIE) / terms[PER_UNIT]
         after *= sign
     change = side * (after - units)
-    if change <= _ZERO or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
+    if change <= _DUST * abs(units) or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
         return units, fill
     return after + _ZERO, fill
 

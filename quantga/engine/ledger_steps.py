@@ -37,14 +37,14 @@ STATE = (
     *("weight", "liquidated", "orders", "traded", "slippage", "stopped", "taken", "expired", "liquidations"),
     *("cash", "units", "settled", "acted", "pending", "ruined", "entry_row", "entry_price", "entry_fees"),
     *("entry_funding", "stop_level", "take_level", "ladder_level", "next_event", "flushed", "next_day", "held_since"),
-    "recorded",
+    *("charged", "recorded"),
 )
 """A program's state, float64 each; docs/ledger.md says what each figure is. Up to `liquidations` they are results."""
 (TRADES, WINS, WON, LOST, BARS_IN_TRADES, FEES, FUNDING, HELD_BARS, LONG_BARS, TURNOVER) = range(10)
 (WEIGHT, LIQUIDATED, ORDERS, TRADED, SLIPPED, STOPPED, TAKEN, EXPIRED, LIQUIDATIONS) = range(10, 19)
 (CASH, UNITS, SETTLED, ACTED, PENDING, RUINED, ENTRY_ROW, ENTRY_PRICE, ENTRY_FEES) = range(19, 28)
 (ENTRY_FUNDING, STOP_LEVEL, TAKE_LEVEL, LADDER_LEVEL, NEXT_EVENT, FLUSHED, NEXT_DAY, HELD_SINCE) = range(28, 36)
-RECORDED = 36
+CHARGED, RECORDED = 36, 37
 
 REASONS = ("signal", "band", "stop", "take", "ladder", "max_hold", "liquidation", "end")
 """Why a trade was closed, by code; `end`: it was still open at the last bar."""
@@ -95,21 +95,23 @@ def flush(state: Floats, upto: int, market: Market, record: Lent) -> None:
         equity = cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled))
         record.daily[day] = equity
         if units != _ZERO:
-            _hold(state, t + 1, units * market.rows[t * ROW + MARK] / equity)
+            _hold(state, t + 1, units * market.rows[t * ROW + MARK] / equity, market.rows[t * ROW + AFTER])
         day += 1
     state[NEXT_DAY] = day
     state[FLUSHED] = upto
 
 
 @njit
-def _hold(state: Floats, until: int, weight: float) -> None:
-    """Count the bars since the last call as held with `weight`, which is that of the last of them."""
+def _hold(state: Floats, until: int, weight: float, paid: float) -> None:
+    """Count the bars since the last call as held with `weight`, which is that of the last of them, and their funding."""
     bars = until - state[HELD_SINCE]
     state[HELD_BARS] += bars
     if weight > _ZERO:
         state[LONG_BARS] += bars
     state[WEIGHT] += weight * bars
     state[HELD_SINCE] = until
+    state[FUNDING] += state[UNITS] * (paid - state[CHARGED])
+    state[CHARGED] = paid
 
 
 @njit
@@ -121,13 +123,13 @@ def _settle(state: Floats, t: int, paid: float, market: Market, record: Lent) ->
         if state[HELD_SINCE] < t:
             mark = market.rows[(t - 1) * ROW + MARK]
             equity = state[CASH] + units * (mark - (market.rows[t * ROW + BEFORE] - state[SETTLED]))
-            _hold(state, t, units * mark / equity)
+            _hold(state, t, units * mark / equity, market.rows[t * ROW + BEFORE])
         charge = units * (paid - state[SETTLED])
         state[CASH] -= charge
         state[ENTRY_FUNDING] += charge
-        state[FUNDING] += charge
+        state[FUNDING] += units * (paid - state[CHARGED])
     state[HELD_SINCE] = t
-    state[SETTLED] = paid
+    state[CHARGED] = state[SETTLED] = paid
 
 
 @njit
