@@ -73,7 +73,7 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One island after one generation; `trials` counts the programs appraised on it up to then."""
+    """One island after one generation: the scores of its members; `trials` counts what the whole run had tried by then."""
 
     island: int
     generation: int

@@ -31,7 +31,7 @@ def convergence_figure(progress: tuple[Progress, ...], caption: str) -> str:
     label = f"Score by generation on {len(islands)} islands; the best of all ends at {plain(_top(best)[-1])}"
     drawings = [_convergence(size, generations, best, median, label) for size in (HALF, HALF_NARROW)]
     reach = max(generations[-1] - generations[0], 1)
-    trials = [sum(p.trials for p in progress if p.generation == g) for g in generations]
+    trials = [max(p.trials for p in progress if p.generation == g) for g in generations]
     texts = []
     for column, generation in enumerate(generations):
         rows = [

@@ -111,7 +111,7 @@ def made_report(
             g,
             1.5 - 1.3 * math.exp(-g / (5 + i)) + 0.05 * i,
             -0.2 - math.exp(-g / 4) + 0.03 * dice.standard_normal(),
-            128 * (g + 1),
+            512 * (g + 1),
         )
         for g in range(25)
         for i in range(4)
