@@ -75,8 +75,8 @@ class Server:
                 return web.json_response({"error": str(error)}, status=400)
             except (ConnectionError, asyncio.CancelledError):
                 raise
-            except Exception:  # noqa: BLE001 -- the last line of defence of a server
-                traceback.print_exc(file=sys.stderr)
+            except Exception as error:  # noqa: BLE001 -- the last line of defence of a server
+                traceback.print_exception(error, file=sys.stderr)
                 return web.Response(status=500, text="null", content_type="application/json")
 
         return guarded
@@ -163,8 +163,8 @@ class Server:
         except Reply as reply:
             names = {429: "429 Too Many Requests", 502: "502 Bad Gateway"}
             return {"type": "error", "payload": names.get(reply.status, str(reply.status))}
-        except Exception:  # noqa: BLE001 -- the last line of defence of a server
-            traceback.print_exc(file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 -- the last line of defence of a server
+            traceback.print_exception(error, file=sys.stderr)
             return {"type": "error", "payload": "500 Internal Server Error"}
 
     async def _ws(self, request: web.Request) -> web.StreamResponse:

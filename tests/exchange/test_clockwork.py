@@ -11,8 +11,7 @@ FLAT = (100.0, 100.0, 100.0, 100.0, 60.0)
 
 def steady(*rows, before: int = 3, after: int = 70):
     """Flat bars at 100,000 around the given ones (in thousands)."""
-    scaled = [tuple(1000 * x for x in row[:4]) + (row[4],) for row in ([FLAT] * before + list(rows) + [FLAT] * after)]
-    return scaled
+    return [(*(1000 * x for x in row[:4]), row[4]) for row in ([FLAT] * before + list(rows) + [FLAT] * after)]
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_a_snapshot_replaces_what_came_before(folder):
     journal.append({"k": "act", "n": 1})
     journal.close()
     assert recovered(folder) == (b"second", [{"k": "act", "n": 1}])
-    assert sorted(os.listdir(folder)) == ["journal-2", "lock", "snapshot-2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["journal-2", "lock", "snapshot-2"]
 
 
 def test_one_folder_one_exchange(folder):

@@ -1,5 +1,6 @@
 """The unmodified SDK through every call of its `Info` and `Exchange`, business answers checked."""
 
+import itertools
 import time
 
 import pytest
@@ -50,20 +51,18 @@ def test_meta_and_contexts(info):
     assert meta["universe"][0] == {"szDecimals": 5, "name": "BTC", "maxLeverage": 40, "marginTableId": 56}
     tables = dict(meta["marginTables"])
     assert tables[56]["marginTiers"][1] == {"lowerBound": "150000000.0", "maxLeverage": 20}
-    assert set(contexts[0]) == set(
-        [
-            "funding",
-            "openInterest",
-            "prevDayPx",
-            "dayNtlVlm",
-            "premium",
-            "oraclePx",
-            "markPx",
-            "midPx",
-            "impactPxs",
-            "dayBaseVlm",
-        ]
-    )
+    assert set(contexts[0]) == {
+        "funding",
+        "openInterest",
+        "prevDayPx",
+        "dayNtlVlm",
+        "premium",
+        "oraclePx",
+        "markPx",
+        "midPx",
+        "impactPxs",
+        "dayBaseVlm",
+    }
     bid, ask = (float(px) for px in contexts[0]["impactPxs"])
     assert bid < float(contexts[0]["midPx"]) < ask
     assert info.spot_meta_and_asset_ctxs()[1] == []
@@ -75,7 +74,7 @@ def test_market_data(info):
     end = book["time"]
     rows = info.candles_snapshot("BTC", "5m", end - 2 * HOUR, end)
     assert [set(row) for row in rows] == [set("tTsioclhvn")] * len(rows)
-    assert all(b["t"] - a["t"] == 300_000 for a, b in zip(rows, rows[1:], strict=False))
+    assert all(b["t"] - a["t"] == 300_000 for a, b in itertools.pairwise(rows))
     assert rows[-1]["t"] <= end < rows[-1]["T"] + 1
     assert info.candles_snapshot("BTC", "5m", 0, 1000) == []
     funding = info.funding_history("BTC", end - 3 * HOUR, end)
