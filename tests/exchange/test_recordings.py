@@ -156,7 +156,8 @@ def test_a_liquidation_fill(venue, keys, market_data):
         ({"type": "userRole"}, "test_user_role", ()),
     ],
 )
-def test_answers(venue, keys, ann, recorded, request_body, name, optional):
+@pytest.mark.usefixtures("ann")
+def test_answers(venue, keys, recorded, request_body, name, optional):
     ours = venue.info({**request_body, "user": keys[0].address})
     theirs = recorded(name)
     if optional == "mids":
