@@ -17,7 +17,6 @@ import ray
 from quantga.errors import ClusterError, ConfigError
 from quantga.settings import Cluster, ray_address
 
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _STORE_BYTES = 512 * 1024 * 1024
 
 
@@ -59,7 +58,8 @@ def _local(cluster: Cluster) -> dict[str, Any]:
 
 
 def _quiet() -> dict[str, Any]:
-    return {"log_to_driver": False, "logging_level": logging.ERROR, "runtime_env": {"env_vars": _ONE_THREAD}}
+    """Say nothing unasked. Ray itself gives tasks of one CPU one thread (OMP_NUM_THREADS=1)."""
+    return {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 def _advice(address: str) -> str:

@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.exceptions import OutOfMemoryError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
+from quantga.cluster.task import Judge, Market, Verdicts, appraise_batch
 from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraise_market
 from quantga.engine.metrics import MAX_DRAWDOWN
 from quantga.errors import ClusterError, QuantgaError
 from quantga.evolve.select import Appraisal
-from quantga.lang.bars import Bars
-from quantga.lang.genes import Genes
-from quantga.lang.program import Program, Token
+from quantga.lang.program import Program
 from quantga.settings import Cluster
-
-type Market = Mapping[str, Bars]
-type Judge = Callable[[Sequence[Program], Market, Trial], Appraisals]
-type Sent = Sequence[tuple[tuple[Token, ...], Genes]]
 
 SHORTEST_MS = 20
 """Work per task below which Ray's own cost of about a millisecond would show."""
@@ -47,19 +41,6 @@ class Crew(Protocol):
 
     def collect(self) -> list[Appraisal]:
         """Wait for some of them and return what they are worth, in any order."""
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """What a task sends back: the arrays of `Appraisals`, its seconds of work, and whether it was its process's first."""
-
-    score: NDArray[np.float64]
-    cases: NDArray[np.float64]
-    behaviour: NDArray[np.uint64]
-    figures: NDArray[np.float64]
-    failure: NDArray[np.uint8]
-    seconds: float
-    first: bool
 
 
 @dataclass
@@ -139,7 +120,7 @@ class FanOut:
         return [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
 
     def _issue(self, batch: _Batch) -> None:
-        task = _appraise.options(name="appraise").remote(
+        task = appraise_batch.options(name="appraise").remote(
             *self._terms, [(program.tokens, program.genes) for program in batch.programs]
         )
         batch.issues += 1
@@ -208,24 +189,6 @@ def appraisals(programs: Sequence[Program], verdicts: Verdicts | Appraisals) -> 
             programs, *columns, verdicts.figures, strict=True
         )
     ]
-
-
-_batches_here = 0
-
-
-def _judge(market: Market, trial: Trial, judge: Judge, sent: Sent) -> Verdicts:
-    """Appraise one batch in a worker."""
-    global _batches_here  # noqa: PLW0603 (a process's first batch loads compiled code: it says nothing about pace)
-    started = time.perf_counter()
-    found = judge([Program(tokens, genes) for tokens, genes in sent], market, trial)
-    _batches_here += 1
-    seconds = time.perf_counter() - started
-    return Verdicts(
-        found.score, found.cases, found.behaviour, found.figures, found.failure, seconds, _batches_here == 1
-    )
-
-
-_appraise = ray.remote(num_cpus=1, max_retries=3)(_judge)
 
 
 def _cause(error: RayTaskError, batch: _Batch) -> Exception:

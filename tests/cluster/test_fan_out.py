@@ -1,0 +1,129 @@
+"""The fan-out on a real Ray: same appraisals as here, and it survives workers that die, hang or fail."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from quantga.cluster.fan_out import FanOut
+from quantga.engine.appraise import Appraisals, Trial
+from quantga.engine.metrics import KEYS
+from quantga.errors import ClusterError, DataError
+from quantga.evolve.vary import random_programs
+from quantga.settings import Cluster
+
+PROGRAMS = random_programs(150, seed=11, genes=True)
+
+
+def figures_of(programs):
+    rows = np.array([[int(program.id[:8], 16) / (i + 1) for i in range(len(KEYS))] for program in programs])
+    n = len(programs)
+    score, cases = rows[:, 0].copy(), rows[:, :4].copy()
+    return Appraisals(tuple(programs), score, cases, np.arange(n, dtype=np.uint64), rows, np.zeros(n, dtype=np.uint8))
+
+
+def a_judge(folder, act=None, at=""):
+    """Return a judge whose code travels to the worker, and that does `act` once where it meets program `at`."""
+    keys = len(KEYS)
+
+    def judge(programs, market, trial):
+        if at in {program.id for program in programs}:
+            marker = folder / f"met-{at}"
+            first = not marker.exists()
+            with marker.open("a") as file:
+                file.write(f"{len(programs)}\n")
+            act(first)
+        rows = np.array([[int(program.id[:8], 16) / (i + 1) for i in range(keys)] for program in programs])
+        n = len(programs)
+        return Appraisals(
+            tuple(programs),
+            rows[:, 0].copy(),
+            rows[:, :4].copy(),
+            np.arange(n, dtype=np.uint64),
+            rows,
+            np.zeros(n, np.uint8),
+        )
+
+    return judge
+
+
+def everything(crew, programs):
+    crew.submit(programs)
+    found = {}
+    while len(found) < len(programs):
+        came = crew.collect()
+        assert came, "the crew fell silent"
+        found |= {appraisal.program: appraisal for appraisal in came}
+    return found
+
+
+def check(found):
+    expected = figures_of(PROGRAMS)
+    for i, program in enumerate(PROGRAMS):
+        assert found[program].score == expected.score[i]
+        assert found[program].cases == tuple(expected.cases[i])
+        assert np.array_equal(found[program].figures, expected.figures[i])
+
+
+@pytest.fixture
+def cluster():
+    return Cluster(batch_ms=1, deadline_s=60)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_programs_come_back_with_their_own_figures(tmp_path, cluster):
+    check(everything(FanOut({}, Trial(), cluster, 2, a_judge(tmp_path)), PROGRAMS))
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_worker_that_dies_loses_nothing(tmp_path, cluster):
+    def die(first):
+        if first:
+            os.kill(os.getpid(), 9)
+
+    check(everything(FanOut({}, Trial(), cluster, 2, a_judge(tmp_path, die, PROGRAMS[3].id)), PROGRAMS))
+    assert (tmp_path / f"met-{PROGRAMS[3].id}").read_text().count("\n") >= 2
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_batch_that_does_not_come_back_is_sent_out_again(tmp_path):
+    def hang(first):
+        if first:
+            time.sleep(20)
+
+    started = time.monotonic()
+    crew = FanOut({}, Trial(), Cluster(batch_ms=1, deadline_s=1.5), 2, a_judge(tmp_path, hang, PROGRAMS[40].id))
+    check(everything(crew, PROGRAMS))
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_our_errors_arrive_as_they_were(tmp_path, cluster):
+    def refuse(first):
+        raise DataError("too few bars")
+
+    with pytest.raises(DataError, match="too few bars"):
+        everything(FanOut({}, Trial(), cluster, 2, a_judge(tmp_path, refuse, PROGRAMS[7].id)), PROGRAMS)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_bug_names_the_programs(tmp_path, cluster):
+    def fail(first):
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        everything(FanOut({}, Trial(), cluster, 2, a_judge(tmp_path, fail, PROGRAMS[0].id)), PROGRAMS)
+    assert PROGRAMS[0].id in "".join(caught.value.__notes__)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("ray_local")
+def test_a_program_that_ends_every_worker_is_named(tmp_path, cluster):
+    def die(first):
+        os.kill(os.getpid(), 9)
+
+    with pytest.raises(ClusterError, match=PROGRAMS[5].id):
+        everything(FanOut({}, Trial(), cluster, 2, a_judge(tmp_path, die, PROGRAMS[5].id)), PROGRAMS)
