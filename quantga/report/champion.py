@@ -28,9 +28,9 @@ def days_of(champion: Champion) -> float:
     )
 
 
-def sharpe_of(champion: Champion) -> float:
-    """Return the champion's Sharpe ratio, NaN where undefined."""
-    value = champion.metrics.get("sharpe")
+def skill_of(champion: Champion) -> float:
+    """Return the champion's alpha Sharpe ratio, which owes nothing to the market's drift; NaN where undefined."""
+    value = champion.metrics.get("alpha_sharpe")
     return float("nan") if value is None else float(value)
 
 
@@ -64,8 +64,8 @@ def _tiles(report: RunReport, champion: Champion) -> str:
     luck = luck_line(report.trials, days_of(champion))
     rows = (
         ("Return", "total_return", "%", f"holding: {figure_of('market_return', metrics.get('market_return'), '%')}"),
-        ("Sharpe ratio", "sharpe", "", f"luck alone: {plain(luck)}"),
-        ("Alpha Sharpe", "alpha_sharpe", "", "without the market's drift"),
+        ("Alpha Sharpe", "alpha_sharpe", "", f"luck alone: {plain(luck)}"),
+        ("Sharpe ratio", "sharpe", "", "with the market's drift"),
         (
             "Deepest drawdown",
             "max_drawdown",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from quantga.report.champion import days_of, sharpe_of
+from quantga.report.champion import days_of, skill_of
 from quantga.report.figures import equity_figure, percent
 from quantga.report.record import RunReport
 from quantga.report.search_figures import convergence_figure, count, plain
@@ -38,7 +38,7 @@ def _card(report: RunReport) -> str:
 
 def _table(left: RunReport, right: RunReport) -> str:
     names = (
-        "Sharpe ratio of the best",
+        "Alpha Sharpe ratio of the best",
         "What luck reaches",
         "Above luck",
         "Return",
@@ -58,7 +58,7 @@ def _column(report: RunReport) -> tuple[str, ...]:
     if not report.champions:
         return ("—",) * 5 + (count(report.trials),)
     best = report.champions[0]
-    sharpe, luck = sharpe_of(best), luck_line(report.trials, days_of(best))
+    sharpe, luck = skill_of(best), luck_line(report.trials, days_of(best))
     equity = pooled(best, report.capital).equity
     return (
         plain(sharpe), plain(luck), plain(sharpe - luck), percent(float(equity[-1]) / report.capital - 1),
@@ -69,8 +69,8 @@ def _column(report: RunReport) -> tuple[str, ...]:
 def _lesson(left: RunReport, right: RunReport) -> str:
     if not (left.champions and right.champions):
         return "On one of the two no program traded, so they cannot be compared."
-    gaps = [sharpe_of(r.champions[0]) - luck_line(r.trials, days_of(r.champions[0])) for r in (left, right)]
-    rising = sharpe_of(right.champions[0]) > 0
+    gaps = [skill_of(r.champions[0]) - luck_line(r.trials, days_of(r.champions[0])) for r in (left, right)]
+    rising = skill_of(right.champions[0]) > 0
     seen = (
         "The search found a program that looks profitable on the second market too: a good curve alone means nothing. "
         if rising

@@ -9,7 +9,7 @@ import math
 from html import escape
 from importlib.resources import files
 
-from quantga.report.champion import days_of, in_sample, panel, sharpe_of
+from quantga.report.champion import days_of, in_sample, panel, skill_of
 from quantga.report.compare import comparison
 from quantga.report.record import RunReport
 from quantga.report.search_figures import convergence_figure, count, front_figure, luck_figure, plain
@@ -86,10 +86,10 @@ def _verdict(report: RunReport) -> str:
         text = "No program of this run traded without failing, so there is nothing to show but the search."
         return f'<section class="verdict" id="verdict" aria-label="In short"><p class="lead">{text}</p>{note}</section>'
     best = report.champions[0]
-    sharpe, luck = sharpe_of(best), luck_line(report.trials, days_of(best))
+    sharpe, luck = skill_of(best), luck_line(report.trials, days_of(best))
     return (
         f'<section class="verdict" id="verdict" aria-label="In short"><p class="lead">The best of {count(report.trials)} programs '
-        f"tried has a Sharpe ratio of <b>{plain(sharpe)}</b> on the bars it was bred on. "
+        f"tried has an alpha Sharpe ratio of <b>{plain(sharpe)}</b> on the bars it was bred on. "
         f"Luck alone would be expected to reach <b>{plain(luck)}</b>.</p>"
         f"<p>{_judgement(sharpe, luck)} {_locked_words(report)}</p>{note}</section>"
     )
@@ -97,7 +97,7 @@ def _verdict(report: RunReport) -> str:
 
 def _judgement(sharpe: float, luck: float) -> str:
     if not math.isfinite(sharpe):
-        return "Its Sharpe ratio is undefined, so nothing can be said for it."
+        return "Its alpha Sharpe ratio is undefined, so nothing can be said for it."
     if sharpe <= luck:
         return "That is no more than luck gives: this run is no evidence of an edge."
     return (
@@ -149,10 +149,10 @@ def _search(report: RunReport) -> str:
         best = report.champions[0]
         days = days_of(best)
         text = (
-            f"The Sharpe ratio that the best of N programs without any skill reaches on {count(round(days))} daily returns, "
+            f"The alpha Sharpe ratio that the best of N programs without any skill reaches on {count(round(days))} daily returns, "
             f"as if the programs were independent. {note}"
         )
-        blocks.append("<div><h3>Luck</h3>" + luck_figure(report, sharpe_of(best), days, text) + "</div>")
+        blocks.append("<div><h3>Luck</h3>" + luck_figure(report, skill_of(best), days, text) + "</div>")
         blocks.append(_luck_words(report, days))
     return f'<section id="search"><h2>The search</h2><div class="pair">{"".join(blocks)}</div></section>'
 

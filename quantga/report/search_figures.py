@@ -78,13 +78,15 @@ def _convergence(size: Size, generations: list[int], best: np.ndarray, median: n
         *(words(frame.x(g), frame.bottom + 17, str(g), "tick", "middle") for g in marks),
         words((frame.left + frame.right) / 2, size.height - 6, "generation", "note", "middle"),
         _line_name(frame, top, "best of all islands", "champion-name", -9),
-        _line_name(frame, _middle(inside), "median of each island", "market-name", 18),
+        _line_name(frame, _floor(inside), "median of each island", "market-name", 18),
     ]
     return canvas(size, frame, label, *parts)
 
 
-def _middle(rows: np.ndarray) -> np.ndarray:
-    return np.array([np.nanmin(column) if np.isfinite(column).any() else np.nan for column in rows.T])
+def _floor(rows: np.ndarray) -> np.ndarray:
+    """Return the lowest value of the last third of the generations."""
+    late = rows[:, -max(rows.shape[1] // 3, 1) :]
+    return np.array([np.nanmin(late) if np.isfinite(late).any() else np.nan])
 
 
 def _line_name(frame: Frame, values: np.ndarray, text: str, kind: str, shift: float) -> str:
@@ -146,7 +148,7 @@ def _point(frame: Frame, point: FrontPoint, longest: int, rank: int) -> str:
 def luck_figure(report: RunReport, sharpe: float, days: float, caption: str) -> str:
     """Return the Sharpe ratio that luck alone reaches by number of trials, with this run in it."""
     luck = luck_line(report.trials, days)
-    label = f"With {count(report.trials)} trials luck alone reaches a Sharpe ratio of {plain(luck)}; the champion has {plain(sharpe)}"
+    label = f"With {count(report.trials)} trials luck alone reaches an alpha Sharpe ratio of {plain(luck)}; the champion has {plain(sharpe)}"
     return figure([_luck(size, report.trials, sharpe, days, label) for size in (HALF, HALF_NARROW)], caption)
 
 
@@ -181,17 +183,19 @@ def _luck(size: Size, trials: int, sharpe: float, days: float, label: str) -> st
         words(frame.right - 4, frame.bottom - 10, "luck alone", "name market-name", "end"),
         tag("line", class_="zero", x1=here, x2=here, y1=frame.bottom, y2=frame.y(luck)),
         tag("circle", class_="luck-dot", cx=here, cy=frame.y(luck), r=4.5),
-        _note(frame, here, luck, f"luck {plain(luck)}", "market-name", sharpe),
+        _note(frame, here, luck, f"luck {plain(luck)}", sharpe, above=True),
     ]
     if math.isfinite(sharpe):
         parts.append(tag("circle", class_="dot best", cx=here, cy=frame.y(sharpe), r=6))
-        parts.append(_note(frame, here, sharpe, f"champion {plain(sharpe)}", "champion-name", luck))
+        parts.append(_note(frame, here, sharpe, f"champion {plain(sharpe)}", luck, above=sharpe > luck))
     return canvas(size, frame, label, *parts)
 
 
-def _note(frame: Frame, x: float, value: float, text: str, kind: str, other: float) -> str:
+def _note(frame: Frame, x: float, value: float, text: str, other: float, *, above: bool) -> str:
+    """Return a point's name: left of the rising line where it lies on or above it, right of it below."""
     y = frame.y(value) + 4
     if math.isfinite(other) and abs(frame.y(value) - frame.y(other)) < 16:
         y += 9 if value < other else -9
-    left = x > (frame.left + frame.right) * 0.6
-    return words(x - 12 if left else x + 12, y, text, f"name {kind}", "end" if left else "start")
+    kind = "name champion-name" if text.startswith("champion") else "name market-name"
+    left = (above and x > frame.left + 110) or x > frame.right - 110
+    return words(x - 12 if left else x + 12, y, text, kind, "end" if left else "start")

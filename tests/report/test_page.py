@@ -112,8 +112,8 @@ def test_an_undefined_figure_has_its_reason_and_no_number():
     report = made_report(1, 1)
     champion = report.champions[0]
     champion = replace(
-        champion, metrics={**champion.metrics, "profit_factor": None, "sharpe": None},
-        reasons={"profit_factor": "no closed trade lost", "sharpe": "daily returns do not vary"},
+        champion, metrics={**champion.metrics, "profit_factor": None, "alpha_sharpe": None},
+        reasons={"profit_factor": "no closed trade lost", "alpha_sharpe": "daily returns do not vary"},
     )  # fmt: skip
     text = render(replace(report, champions=(champion,)))
     row = re.search(r'data-metric="profit_factor">(.*?)</tr>', text)
@@ -121,7 +121,7 @@ def test_an_undefined_figure_has_its_reason_and_no_number():
     assert "no closed trade lost" in row[1]
     assert "<td>—</td>" in row[1]
     assert not re.search(r"\bnan\b", Page(text).text, re.IGNORECASE)
-    assert "Its Sharpe ratio is undefined" in text
+    assert "Its alpha Sharpe ratio is undefined" in text
 
 
 def test_every_in_sample_figure_carries_the_trials(one: str):
