@@ -179,6 +179,11 @@ def _carry(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
                 kept.behaviour[a], code[a] = _behave(wanted, signals.origin + low, kept.behaviour[a], code[a])
 
 
+def behaviour_of(wanted: Floats, origin: int) -> np.uint64:
+    """Return the behaviour of one wanted series, float64[n], whose row 0 is bar number `origin`."""
+    return np.uint64(_behave(wanted, origin, np.uint64(0), 0)[0])
+
+
 @njit
 def _behave(wanted: Floats, number: int, behaviour: np.uint64, code: int) -> tuple[np.uint64, int]:
     """Return the hash and the last rounded position after these bars, of which the first has this number."""

@@ -19,8 +19,8 @@ from quantga.engine.ledger_steps import ACTED, ORDERS, RUINED, TRADES
 from quantga.engine.metrics import COUNTS, KEYS, TALLIES, Floats, robust
 from quantga.engine.pool import Pool
 from quantga.errors import ConfigError, DataError
-from quantga.lang.bars import Bars
-from quantga.lang.evaluate import tiles
+from quantga.lang.bars import Bars, Ints
+from quantga.lang.evaluate import Plan, tiles
 from quantga.lang.jit import njit
 from quantga.lang.program import Program
 
@@ -139,7 +139,7 @@ def appraise_market(programs: Sequence[Program], market: Mapping[str, Bars], tri
     at = 0
     for plan in tiles(programs):
         part = slice(at, at + len(plan.programs))
-        runs = [carry(plan, asset, costs, hashed=True) for asset in pool.assets]
+        runs = [_carried(plan, asset, trial) for asset in pool.assets]
         account, kept = runs[0][1], [one for one, _ in runs]
         rows, sharpes = pool.judge(kept, costs.capital)
         figures[part], cases[part] = rows[account], sharpes[account]
@@ -148,6 +148,14 @@ def appraise_market(programs: Sequence[Program], market: Mapping[str, Bars], tri
         at = part.stop
     score[failure != FINE] = -np.inf
     return Appraisals(tuple(programs), score, cases, behaviour, figures, failure)
+
+
+def _carried(plan: Plan, asset: Asset, trial: Trial) -> tuple[Kept, Ints]:
+    if trial.engine == "vectorbt":
+        from quantga.engine.auditor import carry_audited  # noqa: PLC0415 (the referee is seldom asked)
+
+        return carry_audited(plan, asset, trial.costs)
+    return carry(plan, asset, trial.costs, hashed=True)
 
 
 @njit
