@@ -98,6 +98,8 @@ def _histories(graph: Graph, base: Ints, shift: Ints, keep: Ints, memory: Ints) 
             child = graph.children[n, k]
             if child >= 0:
                 keep[base[child]] = max(keep[base[child]], shift[child] + past)
+    for root in graph.root:
+        keep[base[root]] = max(keep[base[root]], shift[root])
     return longest
 
 
