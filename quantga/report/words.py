@@ -19,7 +19,7 @@ PHRASES = {
     "ref_ret": "the last return of {ref}", "open_interest": "the open interest", "funding": "the funding rate per hour",
     "premium": "the premium of mark over oracle price", "hour": "the time of day", "weekday": "the day of the week",
     "typical": "the typical price", "ret": "the last return", "true_range": "the true range",
-    "long": "go long", "short": "go short", "flat": "stay out of the market", "hold": "keep what there is",
+    "long": "go long", "short": "go short", "flat": "hold nothing", "hold": "keep what there is",
     "add": "{0} + {1}", "sub": "{0} − {1}", "mul": "{0} × {1}", "div": "{0} ÷ {1}", "neg": "minus {0}",
     "abs": "the absolute value of {0}", "min": "the smaller of {0} and {1}", "max": "the larger of {0} and {1}",
     "sign": "the sign of {0}", "squash": "{0}, squashed into −1 to 1", "clip": "{0}, held within ±{1}",
@@ -173,8 +173,18 @@ def phrase(node: Node, ref: str = "the reference asset") -> str:
         return f"go {side} with {_percent(abs(value))} of the allowed size"
     inner = node.args[0] if node.args else node
     if op.name == "not" and inner.name in NEGATED:
-        return NEGATED[inner.name].format(*_arguments(inner, ref), ref=ref)
-    return PHRASES[op.name].format(*_arguments(node, ref), ref=ref).replace(" 1 bars ", " 1 bar ")
+        name, args = _turned(inner, ref)
+        return NEGATED[name].format(*args, ref=ref)
+    name, args = _turned(node, ref)
+    return PHRASES[name].format(*args, ref=ref).replace(" 1 bars ", " 1 bar ")
+
+
+def _turned(node: Node, ref: str) -> tuple[str, list[str]]:
+    """Return a node's word and arguments; what is plain comes first: the close is below its mean, not the mean above it."""
+    args = _arguments(node, ref)
+    if node.name == "gt" and node.args[0].args and not node.args[1].args and not node.args[1].is_number:
+        return "lt", args[::-1]
+    return node.name, args
 
 
 def _arguments(node: Node, ref: str) -> list[str]:
@@ -213,7 +223,7 @@ def _level(value: float, scale: str, *, last: bool) -> str:
         return f"{int(value):02d}:59 UTC" if last else f"{int(value):02d}:00"
     if scale == "weekday":
         return _DAYS[int(value) % 7]
-    return _percent(value) if scale in _PERCENT_SCALES else _plain(value)
+    return _percent(value) if value and scale in _PERCENT_SCALES else _plain(value)
 
 
 def _plain(value: float) -> str:

@@ -5,12 +5,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from quantga.lang.classics import CLASSICS
 from quantga.lang.parse import parse
 from quantga.report.tree import arrange, draw_tree
 from tests.report.made import TEXTS
 
 
-@pytest.mark.parametrize("text", [*TEXTS, "long", "scale(0.5)", "when(gt($mood, 0.5), long, hold)"])
+@pytest.mark.parametrize("text", [*CLASSICS.values(), *TEXTS, "long", "scale(0.5)", "when(gt($mood, 0.5), long, hold)"])
 def test_a_tree_is_a_drawing_whose_boxes_do_not_touch(text: str):
     program = parse(text)
     boxes = arrange(program)

@@ -74,17 +74,17 @@ def test_no_words_for_what_the_table_does_not_have():
         (
             "when(gt(change(close, 24), 0.02), long, when(lt(change(close, 24), -0.02), short, flat))",
             ("Go long when the 24-bar change of the close is above 2 %. Otherwise, if the 24-bar change of the close is below "
-            "−2 %, go short. Otherwise, stay out of the market."),
+            "−2 %, go short. Otherwise, hold nothing."),
         ),
         ("when(within(hour, 8, 16), scale(0.5), scale(-0.25))", (
             "Go long with 50 % of the allowed size when the time of day is from 08:00 to 16:59 UTC. "
             "Otherwise, go short with 25 % of the allowed size."
         )),
         ("when(within(weekday, 0, 4), long, flat)", (
-            "Go long when the day of the week is from Monday to Friday. Otherwise, stay out of the market."
+            "Go long when the day of the week is from Monday to Friday. Otherwise, hold nothing."
         )),
         ("when(gt(funding, 0.0001), short, flat)", (
-            "Go short when the funding rate per hour is above 0.01 %. Otherwise, stay out of the market."
+            "Go short when the funding rate per hour is above 0.01 %. Otherwise, hold nothing."
         )),
         ("scale(neg(zscore(sub(close, ema(close, 20)), 50)))", (
             "Hold a position of minus the 50-bar z-score of (the close − the 20-bar exponential mean of the close), within −1 "
@@ -100,7 +100,7 @@ def test_negation_brackets_and_users_columns():
     text = "when(and(not(gt(close, open)), or(rising(close, 1), gt($mood, 0.5))), long, flat)"
     assert sentences(parse(text)) == (
         "Go long when the close is not above the open and (the column $mood is above 0.5 or the close is above its value "
-        "1 bar ago). Otherwise, stay out of the market."
+        "1 bar ago). Otherwise, hold nothing."
     )
 
 
@@ -110,8 +110,18 @@ def test_a_decision_within_a_decision_is_indented():
         (0, "If the close is above the open:"),
         (1, "Go long when the last return is above 1 %."),
         (1, "Otherwise, go short."),
-        (0, "Otherwise, stay out of the market."),
+        (0, "Otherwise, hold nothing."),
     ]
+
+
+def test_what_is_plain_comes_first():
+    assert sentences(parse("when(lt(close, mean(close, 20)), long, hold)")).startswith(
+        "Go long when the close is below the"
+    )
+    assert "the close is not below the 20-bar mean" in sentences(
+        parse("when(and(not(lt(close, mean(close, 20))), gt(ret, 0)), long, flat)")
+    )
+    assert "the last return is above 0;" in sentences(parse("when(gt(ret, 0), long, hold)"))
 
 
 def test_the_reference_asset_has_a_name():
