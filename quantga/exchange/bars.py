@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -75,7 +76,10 @@ def read_bars(path: Path, asset: Asset) -> Bars:
     Raises:
         BadBars: a column is missing, times do not rise on a grid, or a price is impossible.
     """
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise BadBars(f"{path.name} is no readable Parquet file: {error}") from error
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:
         raise BadBars(f"{path.name}: missing columns {missing}; needed are {list(_COLUMNS)}")

@@ -55,8 +55,8 @@ class Clockwork:
         """Move the clock to `to` (ms), point by point; it never goes back and stops at the end of the bars."""
         desk, state = self._desk, self._desk.state
         to = min(to, self.end())
+        due = {coin: self._next(coin) for coin in range(len(desk.bars))}
         while True:
-            due = {coin: self._next(coin) for coin in range(len(desk.bars))}
             time = min([t for t in due.values() if t is not None] + [state.next_hour])
             if time > to:
                 break
@@ -64,6 +64,7 @@ class Clockwork:
             moved = [coin for coin, at in due.items() if at == time]
             for coin in moved:
                 self._step(coin)
+                due[coin] = self._next(coin)
             self._consequences(moved)
             if time == state.next_hour:
                 self._hour()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -96,25 +97,14 @@ class Hub:
         if not self.sockets:
             return
         desk, users = self._desk(), events.users()
+        made: dict[str, list[Json]] = {}
         for socket in self.sockets:
             for key, sub in socket.subs.items():
-                self._tell(desk, socket, key, sub, events, users)
-
-    def _tell(self, desk: Desk, socket: Socket, key: str, sub: Json, events: Events, users: set[str]) -> None:
-        kind = sub["type"]
-        if kind in _PERSONAL_EVENTS:
-            if sub["user"] in users:
-                for frame in _PERSONAL_EVENTS[kind](desk, sub, events):
-                    socket.put(frame)
-        elif kind == "trades":
-            if events.trades.get(sub["coin"]):
-                socket.put({"channel": "trades", "data": events.trades[sub["coin"]]})
-        elif kind == "candle":
-            if events.moved:
-                for frame in candle_frames(desk, sub, events.closed):
-                    socket.changed(key, frame)
-        elif kind in LATEST and (kind not in PERSONAL or sub["user"] in users or events.moved):
-            socket.changed(key, latest(desk, sub))
+                if key not in made:
+                    made[key] = _frames(desk, sub, events, users)
+                send = socket.put if sub["type"] in _AS_IT_COMES else partial(socket.changed, key)
+                for frame in made[key]:
+                    send(frame)
 
     def beat(self, now: float) -> None:
         """Send books by their cadence: fast ones every half second, the others every five."""
@@ -134,6 +124,22 @@ class Hub:
     def idle(self, now: float, limit: float) -> list[Socket]:
         """Sockets to close: nothing was sent for too long, or they read too slowly."""
         return [one for one in self.sockets if one.broken or (limit and now - one.sent > limit)]
+
+
+def _frames(desk: Desk, sub: Json, events: Events, users: set[str]) -> list[Json]:
+    """What events mean for a subscription."""
+    kind = sub["type"]
+    if kind in _PERSONAL_EVENTS:
+        return _PERSONAL_EVENTS[kind](desk, sub, events) if sub["user"] in users else []
+    if kind == "trades":
+        rows = events.trades.get(sub["coin"])
+        return [{"channel": "trades", "data": rows}] if rows else []
+    if kind == "candle":
+        return candle_frames(desk, sub, events.closed) if events.moved else []
+    touched = events.moved or (sub["user"] in users if kind in PERSONAL else bool(events.trades))
+    if kind == "bbo":
+        touched = touched or bool(events.orders)
+    return [latest(desk, sub)] if kind in LATEST and touched else []
 
 
 def _order_updates(_desk: Desk, sub: Json, events: Events) -> list[Json]:
@@ -179,3 +185,6 @@ _PERSONAL_EVENTS: dict[str, Callable[[Desk, Json, Events], list[Json]]] = {
     "userFundings": _user_fundings,
     "userNonFundingLedgerUpdates": _ledger,
 }
+
+_AS_IT_COMES = frozenset({*_PERSONAL_EVENTS, "trades"})
+"""Channels of which every frame is sent; the others send what changed."""

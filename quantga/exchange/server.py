@@ -20,10 +20,11 @@ from quantga.exchange.info_user import USER_INFO
 from quantga.exchange.limits import action_weight, info_weight, rows_weight
 from quantga.exchange.service import Exchange
 from quantga.exchange.sockets import serve_socket
-from quantga.exchange.wire import ADDRESS, Malformed
+from quantga.exchange.wire import ADDRESS, U64, Malformed
 
 Json = Any
 BODY = 2 << 20
+LOCAL = frozenset({"127.0.0.1", "::1"})
 NOT_JSON = "Failed to parse the request body as JSON"
 NOT_TYPED = "Failed to deserialize the JSON body into the target type"
 NOT_TYPE = "Expected request with `Content-Type: application/json`"
@@ -172,14 +173,16 @@ class Server:
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         """Commands of whoever runs the exchange: status, step, fund, fault."""
+        if request.remote not in LOCAL:
+            raise Reply(404, "")
         body = await self._body(request)
         if not isinstance(body, dict):
             raise Malformed
         exchange, act = self._exchange, body.get("do")
         if act == "step":
-            await exchange.step(int(body["ms"]))
+            await exchange.step(U64(body.get("ms")))
         elif act == "fund":
-            await exchange.fund(ADDRESS(body["user"]), int(body["usd"]))
+            await exchange.fund(ADDRESS(body.get("user")), U64(body.get("usd")))
         elif act == "fault":
             await exchange.fault(body)
         elif act != "status":

@@ -71,6 +71,7 @@ class Exchange:
             if address not in self.engine.state.accounts:
                 self._commit({"k": "fund", "u": address, "usd": amount})
         self._journal.sync()
+        self._outbox.clear()
 
     @property
     def desk(self) -> Desk:

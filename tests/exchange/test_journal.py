@@ -16,6 +16,8 @@ from hyperliquid.utils.types import Cloid
 from quantga.errors import ConfigError, StoreError
 from quantga.exchange.engine import resumed_engine
 from quantga.exchange.journal import Journal
+from quantga.exchange.service import Exchange as Exchange_
+from quantga.exchange.service import Options
 from quantga.exchange.snapshot import dump, load
 
 
@@ -223,3 +225,45 @@ def test_accounts_are_credited_once_and_fund_adds(venues, keys):
     subprocess.run(command, check=True, capture_output=True)
     state = venue.info({"type": "clearinghouseState", "user": address})
     assert state["marginSummary"]["accountValue"] == "750.5"
+
+
+def test_the_exchange_answers_nothing_before_the_disk_has_it(replay, tmp_path, monkeypatch):
+    gate, real = threading.Event(), os.fsync
+
+    def held(handle):
+        gate.wait(5)
+        real(handle)
+
+    async def story():
+        options = Options(state=tmp_path / "state", replay=replay, accounts={"0x" + "1" * 40: 10**9}, speed=None)
+        exchange = Exchange_(options)
+        monkeypatch.setattr(os, "fsync", held)
+        seen = []
+        monkeypatch.setattr(exchange.hub, "publish", seen.append)
+        asked = asyncio.ensure_future(exchange.submit({"k": "fund", "u": "0x" + "1" * 40, "usd": 5}))
+        await asyncio.sleep(0.1)
+        early = asked.done() or bool(seen)
+        gate.set()
+        await asked
+        monkeypatch.setattr(os, "fsync", real)
+        await exchange.close()
+        return early, len(seen)
+
+    assert asyncio.run(story()) == (False, 1)
+
+
+def test_a_failure_inside_leaves_nothing_half_done(replay, tmp_path, monkeypatch, capsys):
+    async def story():
+        options = Options(state=tmp_path / "state", replay=replay, accounts={"0x" + "1" * 40: 10**9}, speed=None)
+        exchange = Exchange_(options)
+        before = exchange.engine.digest()
+        monkeypatch.setattr(exchange.engine.clockwork, "advance", lambda _to: 1 / 0)
+        exchange.engine.state.accounts["0x" + "1" * 40].raw = 7
+        with pytest.raises(ZeroDivisionError):
+            await exchange.submit({"k": "tick"})
+        after = exchange.engine.digest()
+        await exchange.close()
+        return before == after
+
+    assert asyncio.run(story())
+    assert "ZeroDivisionError" in capsys.readouterr().err
