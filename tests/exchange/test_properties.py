@@ -63,7 +63,7 @@ def some_trigger(desk, stream, coin, side):
     kind = stream.choice(("tp", "sl"))
     at = desk.near(coin, 1 + (1 if (kind == "sl") == (side > 0) else -1) * stream.choice((0.001, 0.01)))
     size = round(300.0 / at, desk.engine.desk.assets[coin].sz_decimals)
-    desk.wire(
+    return desk.wire(
         coin,
         side * size,
         at,
