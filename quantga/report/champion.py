@@ -36,7 +36,8 @@ def skill_of(champion: Champion) -> float:
 
 def in_sample(report: RunReport) -> str:
     """Return the mark that stands at every in-sample figure."""
-    return f'<span class="trials">in-sample · best of {count(report.trials)} trials</span>'
+    trials = "trial" if report.trials == 1 else "trials"
+    return f'<span class="trials">in-sample · best of {count(report.trials)} {trials}</span>'
 
 
 def panel(report: RunReport, rank: int, reference: str) -> str:

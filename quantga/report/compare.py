@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from quantga.report.champion import days_of, skill_of
+from quantga.report.champion import days_of, in_sample, skill_of
 from quantga.report.figures import equity_figure, percent
 from quantga.report.record import RunReport
 from quantga.report.search_figures import convergence_figure, count, plain
@@ -29,7 +29,7 @@ def _card(report: RunReport) -> str:
         return f"<div>{head}<p>No program traded.</p></div>"
     best = report.champions[0]
     curve = pooled(best, report.capital)
-    caption = f'<span class="trials">in-sample · best of {count(report.trials)} trials</span>'
+    caption = in_sample(report)
     words = f'<p class="rule-line">{escape(sentences(best.program))}</p>'
     equity = equity_figure(curve, report.capital, report.span, caption, half=True)
     search = convergence_figure(report.progress, f"Score by generation. {caption}") if report.progress else ""

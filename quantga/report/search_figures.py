@@ -169,7 +169,6 @@ def _luck(size: Size, trials: int, sharpe: float, days: float, label: str) -> st
     )
     x, here = frame.xs(exponents), frame.x(math.log10(max(trials, 1)))
     luck = luck_line(trials, days)
-    names = ("1", "10", "100", "1k", "10k", "100k", "1M", "10M", "100M", "1G", "10G", "100G")
     parts = [
         grid(frame, steps(frame.y_low, frame.y_high, 5), lambda v: f"{v:g}".replace("-", "−")),
         tag(
@@ -178,7 +177,7 @@ def _luck(size: Size, trials: int, sharpe: float, days: float, label: str) -> st
             d=f"{path(x, frame.ys(line))}L{frame.right} {frame.bottom}L{frame.left} {frame.bottom}Z",
         ),
         tag("path", class_="luck", d=path(x, frame.ys(line))),
-        *(words(frame.x(e), frame.bottom + 17, names[e], "tick", "middle") for e in range(int(most) + 1)),
+        *(words(frame.x(e), frame.bottom + 17, _power(e), "tick", "middle") for e in range(int(most) + 1)),
         words((frame.left + frame.right) / 2, size.height - 6, "trials", "note", "middle"),
         words(frame.right - 4, frame.bottom - 10, "luck alone", "name market-name", "end"),
         tag("line", class_="zero", x1=here, x2=here, y1=frame.bottom, y2=frame.y(luck)),
@@ -189,6 +188,11 @@ def _luck(size: Size, trials: int, sharpe: float, days: float, label: str) -> st
         parts.append(tag("circle", class_="dot best", cx=here, cy=frame.y(sharpe), r=6))
         parts.append(_note(frame, here, sharpe, f"champion {plain(sharpe)}", luck, above=sharpe > luck))
     return canvas(size, frame, label, *parts)
+
+
+def _power(exponent: int) -> str:
+    """Return a power of ten, short: 100, 1k, 10M."""
+    return f"{10 ** (exponent % 3)}{('', 'k', 'M', 'G', 'T', 'P')[exponent // 3]}"
 
 
 def _note(frame: Frame, x: float, value: float, text: str, other: float, *, above: bool) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -8,9 +9,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quantga.report.page import render
+from quantga.report.record import Costs, RunReport
 from quantga.report.series import luck_line
 from tests.report.made import made_report
 
@@ -179,6 +182,51 @@ def test_trades_are_all_there_to_be_read(one: str):
 
 def test_the_same_run_gives_the_same_page(one: str):
     assert render(made_report(1, 3, title="BTC <planted> & more")) == one
+
+
+def _odd() -> dict[str, RunReport]:
+    whole = made_report(1, 1)
+    champion = whole.champions[0]
+    result = champion.results[0]
+    n = len(result.time)
+
+    def changed(**fields: object) -> RunReport:
+        return replace(whole, champions=(replace(champion, results=(replace(result, **fields),)),))
+
+    def first(rows: int) -> RunReport:
+        return changed(time=result.time[:rows], close=result.close[:rows], equity=result.equity[:rows], trades=())
+
+    late = np.arange(n) > n // 2
+    return {
+        "never traded": changed(trades=(), equity=np.full(n, 1e4), close=np.full(n, 2e4), costs=Costs(0, 0, 0)),
+        "ruined": changed(equity=np.where(late, 0.0, result.equity)),
+        "three bars": first(3),
+        "three days": first(18),
+        "bars are missing": changed(close=np.where(np.arange(n) % 50 < 9, np.nan, result.close)),
+        "one generation": replace(whole, progress=whole.progress[:1]),
+        "nothing but failures": replace(
+            whole, progress=tuple(replace(p, best=math.nan, median=-math.inf) for p in whole.progress)
+        ),
+        "one point": replace(whole, front=whole.front[:1]),
+        "no drawdown": replace(whole, front=tuple(replace(p, drawdown=0.0) for p in whole.front)),
+        "one trial": replace(whole, trials=1),
+        "many trials": replace(whole, trials=10**12),
+        "nothing is defined": replace(whole, champions=(replace(champion, metrics=dict.fromkeys(champion.metrics)),)),
+    }
+
+
+ODD = _odd()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_runs_have_a_page(name: str):
+    text = render(ODD[name])
+    page = Page(text)
+    assert not re.search(r"[^a-z](nan|inf)[^a-z]", page.text.lower())
+    drawn = " ".join(
+        value for tag, attributes in page.attributes for value in attributes.values() if tag == "path" and value
+    )
+    assert not re.search(r"nan|inf", drawn)
 
 
 CHROMIUM = shutil.which("chromium")
