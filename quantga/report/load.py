@@ -6,6 +6,7 @@ later; the locked part of the dataset is never read, only its dates are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from quantga.lang.parse import parse
 from quantga.report.page import render
 from quantga.report.record import Champion, FrontPoint, Progress, RunReport, Span
 from quantga.report.results import champion
+from quantga.report.series import pooled
 from quantga.store.lake import Lake, sha256
 from quantga.store.manifest import Manifest, read_manifest
 from quantga.store.market import load
@@ -75,6 +77,7 @@ def read_run(lake: Lake, run: str, note: str = "") -> RunReport:
     market = load(lake, manifest, symbols, made["start"], made["end"], unlocked=made["unlocked"])
     rows = lake.read_table(f"runs/{run}/front.parquet").to_pylist()
     progress, state = _progress(lake, run)
+    champions = _champions(rows, market, terms)
     provenance = (
         ("Dataset", f"{manifest.id} ({manifest.venue}, {manifest.interval})"),
         ("Code", str(made.get("code", ""))),
@@ -92,11 +95,11 @@ def read_run(lake: Lake, run: str, note: str = "") -> RunReport:
         trials=int(state["trials"]),
         progress=progress,
         front=tuple(_point(row) for row in rows),
-        champions=_champions(rows, market, terms),
+        champions=champions,
         settings=tuple(_flat(made["science"])),
         provenance=tuple(row for row in provenance if row[1]),
         unlocked=made["unlocked"],
-        note=note,
+        note=" ".join(filter(None, (note, _differs(champions, terms.capital)))),
     )
 
 
@@ -122,6 +125,18 @@ def _champions(rows: Sequence[Mapping[str, Any]], market: Mapping[str, Bars], te
         pool["liquidated"] = bool(pool.get("liquidated"))
         found.append(champion(parse(row["text"]), float(row["score"]), market, terms, pool))
     return tuple(found)
+
+
+def _differs(champions: Sequence[Champion], capital: float) -> str:
+    """Return a warning if the champions, traded again, do not earn what the run recorded: another version of the code did."""
+    for rank, one in enumerate(champions, 1):
+        then, now = one.metrics["total_return"], float(pooled(one, capital).equity[-1]) / capital - 1
+        if then is None or not math.isclose(then, now, rel_tol=1e-6, abs_tol=1e-9):
+            return (
+                f"The pictures are drawn by another version of the code than the run's: champion {rank} now returns "
+                f"{now:.4f}, and {then or 0.0:.4f} was recorded. The figures are those of the run."
+            )
+    return ""
 
 
 def _point(row: Mapping[str, Any]) -> FrontPoint:
