@@ -10,9 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantga.api import appraise, backtest, evolve, random_programs
-    from quantga.engine.backtest import Backtest
+    from quantga.cluster.evolution import evolve
+    from quantga.engine.appraise import appraise
+    from quantga.engine.backtest import Backtest, backtest
     from quantga.engine.costs import Costs
+    from quantga.evolve.vary import random_programs
     from quantga.lang.bars import Bars
     from quantga.lang.evaluate import evaluate
     from quantga.lang.parse import parse
@@ -22,17 +24,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Backtest": "quantga.engine.backtest",
-    "Bars": "quantga.lang.bars",
-    "Costs": "quantga.engine.costs",
-    "Program": "quantga.lang.program",
-    "Settings": "quantga.settings",
-    "appraise": "quantga.api",
-    "backtest": "quantga.api",
-    "evaluate": "quantga.lang.evaluate",
-    "evolve": "quantga.api",
-    "parse": "quantga.lang.parse",
-    "random_programs": "quantga.api",
+    "Backtest": "engine.backtest",
+    "Bars": "lang.bars",
+    "Costs": "engine.costs",
+    "Program": "lang.program",
+    "Settings": "settings",
+    "appraise": "engine.appraise",
+    "backtest": "engine.backtest",
+    "evaluate": "lang.evaluate",
+    "evolve": "cluster.evolution",
+    "parse": "lang.parse",
+    "random_programs": "evolve.vary",
 }
 
 __all__ = [
@@ -53,4 +55,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'quantga' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(f"quantga.{_HOME[name]}"), name)
