@@ -52,9 +52,9 @@ def walk(seed: int, price: float, tick: float, count: int, volume: float):
 @pytest.fixture(scope="session")
 def replay(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("replay")
-    write_bars(folder, "BTC", walk(1, 80_000, 1.0, 240, 30.0))
-    write_bars(folder, "ETH", walk(2, 3_000, 0.1, 240, 400.0))
-    write_bars(folder, "DOGE", walk(3, 0.2, 0.00001, 240, 90_000.0))
+    write_bars(folder, "BTC", walk(1, 80_000, 1.0, 480, 30.0))
+    write_bars(folder, "ETH", walk(2, 3_000, 0.1, 480, 400.0))
+    write_bars(folder, "DOGE", walk(3, 0.2, 0.00001, 480, 90_000.0))
     return folder
 
 

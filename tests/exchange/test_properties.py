@@ -32,7 +32,7 @@ def some_action(desk, stream, users):
         row = {"oid": oid, "order": some_row(desk, stream, desk.state.orders[oid].coin)}
         desk.act(user, {"type": "batchModify", "modifies": [row]})
     elif draw < 0.86:
-        desk.leverage(user, coin, stream.randint(1, 10), cross=stream.random() < 0.6)
+        desk.leverage(user, coin, stream.choice((1, 5, 10, 40)), cross=stream.random() < 0.6)
     elif draw < 0.90:
         amount = stream.randint(-50, 100) * 10**6
         desk.act(user, {"type": "updateIsolatedMargin", "asset": coin, "isBuy": True, "ntli": amount})
@@ -41,10 +41,12 @@ def some_action(desk, stream, users):
         desk.orders(
             user, [entry, some_trigger(desk, stream, coin, -1), some_trigger(desk, stream, coin, -1)], "normalTpsl"
         )
+    elif draw < 0.922:
+        desk.apply("liquidate", u=user)
     elif draw < 0.93:
         desk.act(user, {"type": "usdSend", "destination": stream.choice(users), "amount": "5", "time": 1})
     else:
-        desk.pass_time(stream.choice((1, 1000, 20_000)))
+        desk.pass_time(stream.choice((1, 1000, 20_000, 60_000)))
     return 1
 
 
@@ -107,7 +109,7 @@ def check(desk):
 
 def storm(desk, seed: int, actions: int, every: int):
     stream = random.Random(seed)
-    users = [desk.fund(name, 3_000 if name == "dan" else 20_000) for name in ("ann", "bob", "cyd", "dan")]
+    users = [desk.fund(name, 120 if name == "dan" else 20_000) for name in ("ann", "bob", "cyd", "dan")]
     done = turn = 0
     while done < actions:
         done += some_action(desk, stream, users)
