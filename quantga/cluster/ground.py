@@ -14,7 +14,7 @@ from quantga.evolve.grammar import grammar_for
 from quantga.evolve.islands import Plan
 from quantga.evolve.vary import Limits, Vocabulary, admits
 from quantga.lang.bars import DAY_MS, Bars
-from quantga.lang.parse import parse
+from quantga.lang.classics import classics
 from quantga.lang.program import Program
 from quantga.settings import Settings, parse_timerange
 from quantga.store.lake import Lake, open_lake
@@ -23,7 +23,6 @@ from quantga.store.market import Query, Window, dev_window, find_dataset, load, 
 
 _LOOKBACK = 1_000
 _FEWEST_BARS = 200
-CLASSICS: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def plan_of(settings: Settings, market: Mapping[str, Bars]) -> Plan:
 
 
 def _classics(vocabulary: Vocabulary) -> tuple[Program, ...]:
-    programs = (parse(text) for text in CLASSICS.values())
-    return tuple(program for program in programs if admits(vocabulary, program))
+    return tuple(program for program in classics().values() if admits(vocabulary, program))
 
 
 def trial_of(settings: Settings) -> Trial:

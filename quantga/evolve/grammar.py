@@ -1,8 +1,8 @@
 """What the generator may write: the operator table with every value's aspect bound, so that random rules make sense.
 
 Kinds alone let `gt(close, atr(14))` (always true) and `gt(rsi(close, 14), level(0.01))` through. So a generated value
-also has an aspect: a Price or Size is a `place` (close, a mean) or a `range` (an ATR, a difference); a Ratio has the
-ladder of LEVELS that it is compared with. A sort is a kind with its aspect; a production is a row of the operator table
+also has an aspect: a Price or Size is a `place` (close, a mean), a `range` (a difference) or a `spread` (an ATR, never
+negative); a Ratio has the ladder of LEVELS that it is compared with. A sort is a kind with its aspect; a production is a row of the operator table
 with all sorts bound; which productions exist follows from the columns that the market has.
 """
 
@@ -28,20 +28,20 @@ MASK: Sort = (Kind.MASK, "")
 
 _SIGNED = ("score", "return", "rate")
 _RATIOS = {
-    "percent": 1.0, "score": 1.0, "return": 1.0, "unit": 0.6, "times": 0.4, "rate": 0.4, "bars": 0.3,
-    "-percent": 0.1, "+score": 0.2, "+return": 0.3, "+rate": 0.1,
+    "percent": 1.0, "score": 1.0, "return": 1.0, "unit": 0.5, "times": 0.4, "rate": 0.4, "bars": 0.3, "slight": 0.4,
+    "strength": 0.2, "-percent": 0.1, "+score": 0.2, "+return": 0.3, "+rate": 0.1,
 }  # fmt: skip
 ASPECTS: dict[Kind, dict[str, float]] = {
-    Kind.PRICE: {"place": 0.8, "range": 0.2},
-    Kind.SIZE: {"place": 0.3, "range": 0.05},
-    Kind.REF_PRICE: {"place": 0.2, "range": 0.05},
-    Kind.REF_SIZE: {"place": 0.05, "range": 0.02},
+    Kind.PRICE: {"place": 0.75, "range": 0.1, "spread": 0.15},
+    Kind.SIZE: {"place": 0.3, "range": 0.03, "spread": 0.03},
+    Kind.REF_PRICE: {"place": 0.2, "range": 0.03, "spread": 0.03},
+    Kind.REF_SIZE: {"place": 0.05, "range": 0.01, "spread": 0.01},
     Kind.RATIO: {aspect: weight / 6 for aspect, weight in _RATIOS.items()},
     Kind.CLOCK: {"hour": 0.7, "weekday": 0.3},
 }
 """Aspects of a kind, and how often an operator that takes any of them is given each."""
 
-_RANGES = {"true_range", "atr"}
+_SPREAD_WORDS = {"true_range", "atr"}
 _KEEPS = {
     *("lag", "mean", "wma", "ema", "wilder", "highest", "lowest", "every", "higher_mean", "min", "max", "when"),
     *("bb_upper", "bb_lower", "add", "mul", "clip", "neg", "sum"),
@@ -57,29 +57,39 @@ _ONLY = {
     "higher_rsi": ("place", "score"), "bb_width": ("place", "percent"),
 }  # fmt: skip
 """Operators that mean something for some aspects only."""
-_FIXED = {"williams_r": "-percent", "natr": "+return", "volatility": "+return", "bb_width": "+return"}
+_FIXED = {
+    "williams_r": "-percent", "natr": "+return", "volatility": "+return", "bb_width": "+return", "sign": "unit",
+    "squash": "unit", "flow": "slight", "efficiency": "slight", "trend": "slight", "beta": "slight", "adx": "strength",
+    "plus_di": "strength", "minus_di": "strength",
+}  # fmt: skip
+"""Aspects of operators whose values keep to a part of their scale's ladder."""
 
 _WEIGHTS = {
     "share": 3.0, "long": 3.0, "short": 3.0, "flat": 1.5, "hold": 3.0, "open": 0.5, "high": 0.7, "low": 0.7, "close": 6.0,
     "typical": 1.0, "ret": 2.0, "volume": 4.0, "gt": 6.0, "lt": 3.0, "between": 1.0, "within": 1.5, "and": 3.0, "or": 3.0,
-    "xor": 0.8, "not": 1.2, "was": 0.6, "any": 0.5, "all": 0.5, "cross_over": 1.5, "cross_under": 1.5, "rising": 0.7,
+    "xor": 0.8, "not": 2.0, "was": 0.6, "any": 0.5, "all": 0.5, "cross_over": 1.5, "cross_under": 1.5, "rising": 0.7,
     "falling": 0.7, "mean": 2.0, "ema": 2.0, "lag": 0.8, "rsi": 2.0, "zscore": 2.0, "rank": 1.5, "change": 2.0,
-    "min": 0.5, "max": 0.5, "mul": 1.2, "add": 0.7, "sign": 0.4, "squash": 1.2, "neg": 0.7, "abs": 0.6, "clip": 4.0, "corr": 5.0, "beta": 8.0,
-    "bars_since": 7.0, "sum": 2.0, "skew": 2.0, "scale": 0.4, "true_range": 0.6,
+    "min": 0.5, "max": 0.5, "mul": 1.2, "add": 0.7, "sign": 0.4, "squash": 4.5, "neg": 0.7, "abs": 0.6, "clip": 7.0, "corr": 5.0, "beta": 12.0,
+    "bars_since": 11.0, "sum": 2.0, "skew": 2.0, "scale": 0.4, "true_range": 0.6,
 }  # fmt: skip
 _WINDOWS = {
     **dict.fromkeys(("any", "all", "was", "lag", "rising", "falling", "diff"), "short"),
-    **dict.fromkeys(("skew", "corr", "beta", "rank", "zscore", "trend", "ref_corr", "ref_beta", "efficiency"), "long"),
+    **dict.fromkeys(("skew", "corr", "beta", "rank", "zscore", "ref_corr", "ref_beta"), "long"),
     **dict.fromkeys(("higher_mean", "higher_change", "higher_rsi"), "few"),
+    **dict.fromkeys(("rsi", "mfi", "adx", "plus_di", "minus_di", "stoch_k", "stoch_d", "williams_r", "cci"), "quick"),
+    **dict.fromkeys(("aroon_up", "aroon_down", "flow", "efficiency", "trend"), "quick"),
 }
 _LADDERS: dict[Sort, tuple[float, ...]] = {
     (Kind.WINDOW, ""): WINDOWS,
     (Kind.WINDOW, "short"): tuple(w for w in WINDOWS if w <= 26),
     (Kind.WINDOW, "long"): tuple(w for w in WINDOWS if w >= 8),
     (Kind.WINDOW, "few"): tuple(w for w in WINDOWS if w <= 30),
+    (Kind.WINDOW, "quick"): tuple(w for w in WINDOWS if 4 <= w <= 60),
     (Kind.FACTOR, ""): FACTORS,
     **{(Kind.LEVEL, scale): LEVELS[scale] for scale in LEVELS},
     **{(Kind.LEVEL, f"+{scale}"): tuple(v for v in LEVELS[scale] if v > 0) for scale in _SIGNED},
+    (Kind.LEVEL, "slight"): tuple(v for v in LEVELS["unit"] if v <= 0.3),
+    (Kind.LEVEL, "strength"): tuple(v for v in LEVELS["percent"] if 10 <= v <= 40),
     (Kind.LEVEL, "-percent"): tuple(-v for v in reversed(LEVELS["percent"])),
 }
 _EVEN = {"hour", "weekday", "size", "width"}
@@ -149,7 +159,7 @@ def _bound(op: Op) -> Iterator[Production]:
 
 def _sensible(op: Op, aspect: str) -> bool:
     if op.name in ("add", "mul") and Kind.LEVEL in op.args:
-        return aspect in ("range", *_SIGNED)
+        return aspect in ("range", "spread", *_SIGNED)
     if op.name == "mul" or (op.name == "add" and Kind.RATIO in op.args):
         return aspect in ("score", "unit", "return", "rate")
     return True
@@ -159,14 +169,15 @@ def _results(op: Op, values: list[Kind], aspect: str) -> Iterator[tuple[str, str
     """Yield (aspect of the second value, aspect of the result)."""
     pair, placed = len(values) > 1, values[0] is not Kind.RATIO
     if op.name == "add" and pair and placed:
-        yield "range", aspect
+        yield "spread", aspect
     elif op.name == "sub" and aspect == "place":
         yield "place", "range"
-        yield "range", "place"
+        yield "spread", "place"
+    elif op.name == "sub" and aspect == "spread":
+        yield "spread", "range"
     elif op.name == "div" and placed:
-        yield aspect, "times" if aspect == "place" else "score"
-        if aspect == "range":
-            yield "place", "return"
+        yield "spread", {"place": "times", "range": "score", "spread": "times"}[aspect]
+        yield "place", {"place": "times", "range": "return", "spread": "+return"}[aspect]
     else:
         yield aspect, _result(op, aspect)
 
@@ -177,9 +188,9 @@ def _result(op: Op, aspect: str) -> str:
     if op.ret is Kind.RATIO and op.args[0] is not Kind.RATIO:
         return _FIXED.get(op.name, op.scale)
     if op.name in _DIFFERS:
-        return aspect.lstrip("+") if aspect.lstrip("+") in _SIGNED else "range" if op.ret is not Kind.RATIO else "score"
+        return "range" if op.ret is not Kind.RATIO else aspect.lstrip("+") if aspect.lstrip("+") in _SIGNED else "score"
     if op.name in _SPREADS:
-        return "range" if op.ret is not Kind.RATIO else f"+{aspect}" if aspect in _SIGNED else aspect.lstrip("-")
+        return "spread" if op.ret is not Kind.RATIO else f"+{aspect}" if aspect in _SIGNED else aspect.lstrip("-")
     return aspect if op.name in _KEEPS else _FIXED.get(op.name, op.scale)
 
 
@@ -206,7 +217,7 @@ def _own_aspect(op: Op) -> str:
         return ""
     if op.ret in (Kind.RATIO, Kind.CLOCK):
         return _FIXED.get(op.name, op.scale)
-    return "range" if op.name in _RANGES else "place"
+    return "spread" if op.name in _SPREAD_WORDS else "place"
 
 
 def _production(op: Op, result: str, aspects: tuple[str, ...], weight: float) -> Production:

@@ -23,6 +23,23 @@ _TWINS = frozenset(
     op.code for op in OPS if len(op.args) >= 2 and op.args[-1] == op.args[-2] and op.args[-1] not in IMMEDIATE
 )
 """Operators of two like values, idle where both are equal."""
+_SIDES: dict[Token, int] = {
+    **{
+        op.code: side
+        for side, names in (
+            (2, "highest donchian_high max high higher_volume"),
+            (1, "bb_upper keltner_upper higher_high"),
+            (0, "open close typical volume ret"),
+            (-1, "bb_lower keltner_lower higher_low"),
+            (-2, "lowest donchian_low min low"),
+        )
+        for name in names.split()
+        for op in BY_NAME[name]
+    },
+    **{op.code: 2 for op in BY_NAME["add"] if op.ret is not Kind.RATIO},
+    **{op.code: -2 for op in BY_NAME["sub"] if op.ret is not Kind.RATIO},
+}
+_SMOOTH = frozenset(op.code for name in ("mean", "ema", "wma", "wilder", "every") for op in BY_NAME[name])
 _MACD = frozenset(op.code for name in ("macd", "macd_signal", "macd_hist") for op in BY_NAME[name])
 _BETWEEN = BY_NAME["between"][0].code
 
@@ -48,17 +65,33 @@ def _grow(grammar: Grammar, sort: Sort, budget: int, chance: random.Random) -> l
         for more in range(1, 4):
             if not _idle(row, tree, previous):
                 break
-            tree = _grow(grammar, argument, share + more, chance)
+            tree = _grow(grammar, argument, share + 6 + more, chance)
         out += tree
         previous = tree
     return _ordered(row, out)
 
 
 def _idle(row: Production, tree: list[Token], previous: list[Token]) -> bool:
-    """Tell whether an argument says what the one before it said, or compares a bar's bare prices."""
+    """Tell whether an argument says what the one before it said, or is always above or below it."""
     if tree == previous:
         return True
-    return row.code in _TWINS and len(tree) == len(previous) == 1 and row.sort[0] in (Kind.MASK, Kind.RATIO)
+    if row.code not in _TWINS or row.sort[0] not in (Kind.MASK, Kind.RATIO) or not previous:
+        return False
+    if len(tree) == len(previous) == 1:
+        return True
+    one, other = _side(previous), _side(tree)
+    return one * other < 0 or (0 in (one, other) and abs(one + other) == 2)
+
+
+def _side(tree: list[Token]) -> int:
+    """Return 2 for what bounds recent bars from above, 1 for what lies above them, 0 for a bar itself; negative: below.
+
+    3 is none of these, and fits beside everything.
+    """
+    for token in tree:
+        if token not in _SMOOTH:
+            return _SIDES.get(token, 3)
+    return 3
 
 
 def _shares(grammar: Grammar, row: Production, budget: int, chance: random.Random) -> list[int]:
@@ -87,7 +120,7 @@ def _number(sort: Sort, chance: random.Random) -> Token:
     found = tokens_of(sort)
     if is_even(sort):
         return found[int(chance.random() * len(found))]
-    return found[int((chance.random() + chance.random()) / 2 * len(found))]
+    return found[int((chance.random() + chance.random() + chance.random()) / 3 * len(found))]
 
 
 @cache

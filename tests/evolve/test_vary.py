@@ -7,12 +7,18 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from quantga.engine.appraise import appraise
+from quantga.engine.costs import Costs
 from quantga.errors import ConfigError
 from quantga.evolve.grammar import ALWAYS, ROOT, grammar_for
 from quantga.evolve.tree import history
 from quantga.evolve.vary import Limits, Vocabulary, cross, decides, fresh, mutate, random_programs, tune
+from quantga.lang.bars import Bars
 from quantga.lang.kinds import IMMEDIATE
 from quantga.lang.ops import BY_NAME, OPS
 from quantga.lang.parse import parse
@@ -177,3 +183,29 @@ def test_the_quick_bound_of_the_lookback_is_a_bound_and_mostly_equal():
     bounds = [history(program.tokens) for program in programs]
     assert all(bound >= program.lookback for bound, program in zip(bounds, programs, strict=True))
     assert sum(bound == program.lookback for bound, program in zip(bounds, programs, strict=True)) > 200
+
+
+def trades(programs: list[Program], bars: Bars) -> np.ndarray:
+    return np.array([count or 0 for count in appraise(programs, bars, Costs())["trades"].to_pylist()])
+
+
+def walk(n: int) -> Bars:
+    draw = np.random.default_rng(5)
+    close = 30_000 * np.cumprod(1 + draw.standard_t(5, n) * 0.006)
+    before = np.append(30_000, close[:-1])
+    high = np.maximum(before, close) * (1 + np.abs(draw.normal(0, 0.002, n)))
+    low = np.minimum(before, close) * (1 - np.abs(draw.normal(0, 0.002, n)))
+    columns = {"open": before, "high": high, "low": low, "close": close, "volume": draw.lognormal(5, 1, n)}
+    return Bars.from_columns((np.arange(n, dtype=np.int64) + 400_000) * 3_600_000, columns)
+
+
+def test_most_random_programs_trade_in_a_year_of_hours():
+    for seed in (1, 2):
+        assert np.mean(trades(random_programs(500, seed), walk(8760)) >= 10) > 0.83
+
+
+def test_most_random_programs_trade_on_real_hours(market_data):
+    table = pq.read_table(market_data / "ohlcv" / "binance_perp" / "1h" / "BTCUSDT.parquet").slice(20_000, 8760)
+    table = table.rename_columns(["time" if name == "ts" else name for name in table.column_names])
+    table = table.set_column(0, "time", table["time"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()))
+    assert np.mean(trades(random_programs(1000, 20261122), Bars.from_arrow(table)) >= 10) > 0.83
