@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from quantga.report.figures import NBSP, equity_figure, market_figure, percent
+from quantga.report.figures import NBSP, equity_figure, growth, market_figure
 from quantga.report.record import Champion, Costs, Result, RunReport
 from quantga.report.search_figures import count, plain
 from quantga.report.series import daily, luck_line, months, pooled
@@ -116,7 +116,7 @@ def _equity(report: RunReport, champion: Champion) -> str:
 
 def _market(report: RunReport, result: Result) -> str:
     sharpe = figure_of("sharpe", result.metrics.get("sharpe"), "")
-    gain = percent(float(result.equity[-1]) / report.capital - 1)
+    gain = growth(float(result.equity[-1]) / report.capital)
     return market_figure(result.symbol, daily(result, report.capital), report.capital, f"{gain} · Sharpe{NBSP}{sharpe}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from quantga.report.champion import days_of, in_sample, skill_of
-from quantga.report.figures import equity_figure, percent
+from quantga.report.figures import equity_figure, growth, percent
 from quantga.report.record import RunReport
 from quantga.report.search_figures import convergence_figure, count, plain
 from quantga.report.series import drawdown, luck_line, pooled
@@ -24,7 +24,7 @@ def comparison(left: RunReport, right: RunReport) -> str:
 
 
 def _card(report: RunReport) -> str:
-    head = f"<h3>{escape(report.title)}</h3>" + (f"<p>{escape(report.note)}</p>" if report.note else "")
+    head = f"<h3>{escape(report.title)}</h3>" + (f"<p>{escape(report.note)}</p>")
     if not report.champions:
         return f"<div>{head}<p>No program traded.</p></div>"
     best = report.champions[0]
@@ -61,7 +61,7 @@ def _column(report: RunReport) -> tuple[str, ...]:
     sharpe, luck = skill_of(best), luck_line(report.trials, days_of(best))
     equity = pooled(best, report.capital).equity
     return (
-        plain(sharpe), plain(luck), plain(sharpe - luck), percent(float(equity[-1]) / report.capital - 1),
+        plain(sharpe), plain(luck), plain(sharpe - luck), growth(float(equity[-1]) / report.capital),
         percent(float(drawdown(equity, report.capital).min()), sign=False), count(report.trials),
     )  # fmt: skip
 

@@ -104,6 +104,21 @@ def money(value: float) -> str:
     return f"{value:,.0f}".replace("-", "−").replace(",", NBSP)
 
 
+def growth(factor: float) -> str:
+    """Return what became of one unit: as a change in percent, as a multiple where that is large."""
+    if factor >= 100:
+        return f"×{NBSP}{money(factor)}"
+    return percent(factor - 1, 1 if factor < 11 else 0)
+
+
+def short_money(value: float) -> str:
+    """Return USDC in few characters: 20 000, 500k, 3M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
+        if value >= size:
+            return f"{value / (1e3 if unit == 'k' else size):g}{unit}"
+    return money(value)
+
+
 def grid(frame: Frame, ticks: Sequence[float], shown: Callable[[float], str]) -> str:
     """Return horizontal lines with their values left of the plot."""
     lines = [tag("line", class_="grid", x1=frame.left, x2=frame.right, y1=frame.y(t), y2=frame.y(t)) for t in ticks]
@@ -161,7 +176,7 @@ def _equity(size: Size, curve: Curve, depths: tuple[Floats, Floats], capital: fl
     x = up.xs(time.astype(np.float64))
     ticks = log_steps(*bounds, 5) if log else steps(*bounds, 5)
     parts = [
-        grid(up, ticks, money),
+        grid(up, ticks, short_money),
         tag("line", class_="zero", x1=left, x2=right, y1=up.y(capital), y2=up.y(capital)),
         tag("path", class_="market", d=path(x, up.ys(market))),
         tag("path", class_="champion", d=path(x, up.ys(np.maximum(equity, bounds[0])))),
@@ -187,7 +202,7 @@ def _ends(frame: Frame, last: tuple[float, float], capital: float) -> str:
     shift = max(0.0, frame.top + 8 - min(ours, theirs)) + min(0.0, frame.bottom - 14 - max(ours, theirs))
     found = []
     for name, kind, y, value in (("champion", "champion", ours, last[0]), ("holding", "market", theirs, last[1])):
-        for row, text in enumerate((name, percent(value / capital - 1))):
+        for row, text in enumerate((name, growth(value / capital))):
             found.append(words(frame.right + 7, y + shift + 2 + 15 * row, text, f"name {kind}-name"))
     return "".join(found)
 
@@ -213,14 +228,14 @@ def _locked(up: Frame, down: Frame, place_of: tuple[float, float], span: Span) -
 
 
 def market_figure(symbol: str, curve: Curve, capital: float, note: str) -> str:
-    """Return one market's equity against holding it, small."""
-    frame = Frame(2, 238, 6, 92, float(curve.time[0]), float(curve.time[-1]), 0, 1)
+    """Return one market's equity against holding it, small; the vertical axis is logarithmic where much happened."""
     time, (equity, market) = thin(curve.time, [curve.equity, curve.market], 100)
     low, high = float(min(equity.min(), market.min())), float(max(equity.max(), market.max()))
-    frame = Frame(2, 238, 6, 92, frame.x_low, frame.x_high, low, high if high > low else low + 1)
+    start, end = float(curve.time[0]), float(curve.time[-1])
+    frame = Frame(2, 238, 6, 92, start, end, low, high if high > low else low + 1, log=low > 0 and high / low > 4)
     x = frame.xs(time.astype(np.float64))
     base = frame.y(min(max(capital, low), frame.y_high))
-    label = f"{symbol}: equity {percent(float(equity[-1]) / capital - 1)}, holding {percent(float(market[-1]) / capital - 1)}"
+    label = f"{symbol}: equity {growth(float(equity[-1]) / capital)}, holding {growth(float(market[-1]) / capital)}"
     drawing = tag(
         "svg",
         tag("line", class_="zero", x1=2, x2=238, y1=base, y2=base),
