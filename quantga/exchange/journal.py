@@ -52,7 +52,7 @@ class Journal:
         self._file = -1
         self._written = self._durable = self._origin = 0
         self._flush: asyncio.Task[None] | None = None
-        self.records = 0
+        self.work = 0
 
     def _numbers(self) -> list[int]:
         found = [path.name.removeprefix("snapshot-") for path in self._folder.glob("snapshot-*")]
@@ -86,7 +86,7 @@ class Journal:
         _sync_folder(self._folder)
         self._durable = self._written
         self._origin = self._written - size
-        self.records = 0
+        self.work = 0
 
     def start(self, snapshot: bytes) -> None:
         """Write a snapshot and begin a new journal after it; older files go."""
@@ -108,14 +108,14 @@ class Journal:
             for kind in ("snapshot", "journal"):
                 (self._folder / f"{kind}-{gone}").unlink(missing_ok=True)
 
-    def append(self, command: dict[str, Any]) -> int:
-        """Write a command; the number to wait for with `durable`."""
+    def append(self, command: dict[str, Any], work: int = 1) -> int:
+        """Write a command; the number to wait for with `durable`. `work` is what a replay of it costs, in orders."""
         body = msgpack.packb(command)
         durable = self._durable - self._origin
         crc = zlib.crc32(body, zlib.crc32(_DURABLE.pack(durable)))
         os.write(self._file, _HEAD.pack(len(body), crc, durable) + body)
         self._written += _HEAD.size + len(body)
-        self.records += 1
+        self.work += work
         return self._written
 
     def sync(self) -> None:

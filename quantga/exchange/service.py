@@ -26,6 +26,7 @@ from quantga.exchange.limits import Limits, Meter
 
 Json = Any
 SNAPSHOT_EVERY = 200_000
+"""Orders, cancels and ticks after which a snapshot is due: a restart replays at most these."""
 BEAT = 0.1
 
 
@@ -98,7 +99,7 @@ class Exchange:
         command["w"] = max(self.clock.wall(), 0)
         command["m"] = max(self.clock.market(), state.market)
         outcome = self.engine.apply(command)
-        mark = self._journal.append(command)
+        mark = self._journal.append(command, work_of(command))
         self._outbox.append((mark, outcome.events))
         return outcome.answer, mark
 
@@ -153,7 +154,7 @@ class Exchange:
                 self.hub.beat(now)
             for socket in self.hub.idle(now, self._options.limits.idle):
                 asyncio.ensure_future(socket.ws.close(code=1000, message=b"Inactive"))  # noqa: RUF006
-            if self._journal.records > SNAPSHOT_EVERY:
+            if self._journal.work > SNAPSHOT_EVERY:
                 await self.compact()
 
     def _due(self) -> bool:
@@ -219,6 +220,12 @@ class Exchange:
         """A clean end: a snapshot, and the folder is released."""
         await self._journal.settle()
         self._journal.sync()
-        if self._journal.records:
+        if self._journal.work:
             self._journal.start(snapshot.dump(self.engine.state))
         self._journal.close()
+
+
+def work_of(command: Json) -> int:
+    """How many orders, cancels or ticks a command holds."""
+    action = command.get("a", {})
+    return max(1, *(len(action.get(key, ())) for key in ("orders", "cancels", "modifies")))
