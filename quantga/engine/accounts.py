@@ -99,7 +99,8 @@ def days_of(bars: Bars, market: Market) -> Days:
     mark, paid = market.rows[last_row, MARK], market.rows[last_row, AFTER]
     before = np.concatenate([bars["open"][np.flatnonzero(bars.present)[:1]], mark[:-1]])
     gain = mark - before
-    return Days(number, last_row, gain / before, (gain - np.diff(paid, prepend=0.0)) / before)
+    with np.errstate(over="ignore", invalid="ignore"):  # equity is checked; the market may do what it likes
+        return Days(number, last_row, gain / before, (gain - np.diff(paid, prepend=0.0)) / before)
 
 
 def carry(plan: Plan, asset: Asset, costs: Costs, *, hashed: bool = False) -> tuple[Kept, Ints]:
@@ -171,7 +172,7 @@ def _carry(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
             while row < high:
                 until = min(high, cuts[cut])
                 advance(kept.state[a], wanted, row - low, row, until, market, terms, genes[gene_row[p]], record)
-                if until == cuts[cut]:
+                while cut < len(cuts) and until == cuts[cut]:  # a slice may have no bar
                     kept.weights[a, cut] = kept.state[a, WEIGHT]
                     cut += 1
                 row = until
@@ -219,7 +220,8 @@ def figures_of(daily: Floats, tallies: Floats, days: Days, bars: int, capital: f
     """Return the metrics of accounts on one market, float64[n, len(KEYS)] (NaN: undefined), and the reasons, uint8."""
     about_mean = np.empty(len(days.returns))
     market = market_figures(days.returns, days.net, bars, about_mean)
-    drift = tallies[:, T_WEIGHT] / market[M_BARS] * market[M_MEAN_NET]
+    with np.errstate(over="ignore", invalid="ignore"):
+        drift = tallies[:, T_WEIGHT] / market[M_BARS] * market[M_MEAN_NET]
     return figure_rows(daily, tallies, drift, market, about_mean, capital)
 
 

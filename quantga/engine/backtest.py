@@ -63,8 +63,9 @@ def recorded(program: Program, asset: Asset, costs: Costs, outcome: Outcome) -> 
     metrics, reasons = record(row[0], why[0])
     if not np.isfinite(outcome.daily).all():
         metrics, reasons = dict.fromkeys(KEYS), dict.fromkeys(KEYS, FAILURES[NOT_FINITE])
-    value = outcome.units * asset.market.rows[:, MARK]
-    position = np.divide(value, outcome.equity, out=np.zeros(len(value)), where=outcome.equity > 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = outcome.units * asset.market.rows[:, MARK]
+        position = np.divide(value, outcome.equity, out=np.zeros(len(value)), where=outcome.equity > 0)
     return Backtest(
         program, bars.time, outcome.equity, position, outcome.units, trade_table(outcome.trades, bars), metrics, reasons
     )

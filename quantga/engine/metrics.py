@@ -44,7 +44,7 @@ REASONS = (
     "daily returns do not vary",
     "no day lost",
     "equity never fell below its peak",
-    "the growth is too large to annualise",
+    "the numbers are too large",
     "the 5th percentile of daily returns is 0",
     "the market's daily returns do not vary",
     "no trade was closed",
@@ -191,6 +191,9 @@ def figures(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
         if why[SHARPE] == _DEFINED:
             spread = out[VOLATILITY] / math.sqrt(DAYS) * math.sqrt(days - 1.0)
             out[CORRELATION] = both / (spread * math.sqrt(market[M_SQUARES]))
+    for key in range(len(out)):
+        if why[key] == _DEFINED and not math.isfinite(out[key]):
+            out[key], why[key] = math.nan, _OVERFLOW
 
 
 @njit
@@ -214,8 +217,6 @@ def _levels(daily: Floats, capital: float, returns: Floats, out: Floats, why: Co
     mean = total / days
     grown = power(before / capital, DAYS / days)
     out[FINAL_EQUITY], out[TOTAL_RETURN], out[CAGR] = before, before / capital - 1.0, grown - 1.0
-    if math.isinf(grown):
-        out[CAGR], why[CAGR] = math.nan, _OVERFLOW
     out[BEST_DAY], out[WORST_DAY], out[MAX_DRAWDOWN], out[MAX_DRAWDOWN_DAYS] = best, worst, deepest, longest
     if days > 1:
         out[ULCER] = math.sqrt(squares / (days - 1))
@@ -257,7 +258,8 @@ def _moments(returns: Floats, mean: float, market_about_mean: Floats, out: Float
         out[KURTOSIS] = (days - 1.0) / ((days - 2.0) * (days - 3.0)) * ((days + 1.0) * ratio - 3.0 * (days - 1.0))
         sharpe = mean / math.sqrt(second / (days - 1))
         out[PSR] = probabilistic_sharpe(sharpe, days, out[SKEW], out[KURTOSIS])
-        why[PSR] = _NO_VARIANCE if math.isnan(out[PSR]) else _DEFINED
+        if math.isnan(out[PSR]) and math.isfinite(out[KURTOSIS]):
+            why[PSR] = _NO_VARIANCE
     return both
 
 

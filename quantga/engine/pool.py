@@ -82,8 +82,9 @@ class Pool:
             net[at] += asset.days.net / counts[at]
             mean = mean_of(asset.days.net)
             weights = np.diff(one.weights, axis=1, prepend=0.0)
-            drifts += np.divide(weights, bars, out=np.zeros_like(weights), where=bars > 0) * mean * share
-            whole += one.weights[:, -1] / len(asset.bars) * mean * mean_of(present / counts)
+            with np.errstate(over="ignore", invalid="ignore"):
+                drifts += np.divide(weights, bars, out=np.zeros_like(weights), where=bars > 0) * mean * share
+                whole += one.weights[:, -1] / len(asset.bars) * mean * mean_of(present / counts)
             tallies += one.state[:, : len(TALLIES)]
         tallies[:, [T_FEES, T_FUNDING, T_TURNOVER]] /= len(kept)
         tallies[:, T_LIQUIDATED] = np.minimum(tallies[:, T_LIQUIDATED], 1.0)

@@ -166,7 +166,7 @@ def test_one_day():
 def test_growth_beyond_floats_is_undefined():
     found, reasons = figures_of([CAPITAL * 10])
     assert found["cagr"] is None
-    assert reasons["cagr"] == "the growth is too large to annualise"
+    assert reasons["cagr"] == "the numbers are too large"
 
 
 def test_drawdown_counts_the_initial_capital_and_its_days():
