@@ -18,8 +18,8 @@ from quantga.exchange.subscriptions import LATEST, candle_frames, l2_frame, late
 
 Json = Any
 FAST, SLOW = 0.5, 5.0
-BACKLOG = 20_000
-"""Frames that may wait for a slow socket before it is closed."""
+BACKLOG = 64 << 20
+"""Bytes that may wait for a slow socket before it is closed."""
 PERSONAL = frozenset({"clearinghouseState", "openOrders", "webData2", "webData3", "activeAssetData", "spotState"})
 
 
@@ -39,6 +39,7 @@ class Socket:
         self.posts = 0
         self.broken = False
         self._held: bytes | None = None
+        self._waiting = 0
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     def put(self, frame: Json, *, pong: bool = False) -> None:
@@ -46,7 +47,7 @@ class Socket:
         if self.faults.on("silent") or (not pong and self.faults.on("stale")):
             return
         data = orjson.dumps(frame)
-        if self._queue.qsize() > BACKLOG:
+        if self._waiting > BACKLOG:
             self.broken = True
             return
         if self.faults.disturbs_frames and not pong:
@@ -54,11 +55,15 @@ class Socket:
                 self._held = data
                 return
             if self.faults.hit("duplicate"):
-                self._queue.put_nowait(data)
-        self._queue.put_nowait(data)
+                self._enqueue(data)
+        self._enqueue(data)
         if self._held is not None:
-            self._queue.put_nowait(self._held)
+            self._enqueue(self._held)
             self._held = None
+
+    def _enqueue(self, data: bytes) -> None:
+        self._waiting += len(data)
+        self._queue.put_nowait(data)
 
     def changed(self, key: str, frame: Json) -> None:
         """Queue a frame if it says something new besides its time."""
@@ -75,6 +80,7 @@ class Socket:
     async def write(self) -> None:
         """Send what is queued until `end` or until the peer is gone."""
         while (data := await self._queue.get()) is not None:
+            self._waiting -= len(data)
             if self.ws.closed:
                 return
             try:

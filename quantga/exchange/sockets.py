@@ -18,6 +18,8 @@ from quantga.exchange.wire import U64, Malformed
 
 Json = Any
 LARGEST = 1 << 20
+GOODBYE = 1.0
+"""Seconds to wait for a peer's close frame."""
 Post = Callable[[str, Json, str], Awaitable[Json]]
 
 
@@ -134,7 +136,7 @@ async def serve_socket(exchange: Exchange, request: web.Request, post: Post) -> 
     mine = sum(1 for one in exchange.hub.sockets if one.address == address)
     if not exchange.meter.may_open(address, time.monotonic(), mine):
         return web.Response(status=429, text="null", content_type="application/json")
-    ws = web.WebSocketResponse(max_msg_size=LARGEST, autoping=True)
+    ws = web.WebSocketResponse(max_msg_size=LARGEST, timeout=GOODBYE)
     if not ws.can_prepare(request).ok:
         return web.Response(status=400, text="Connection header did not include 'upgrade'")
     await ws.prepare(request)

@@ -1,13 +1,22 @@
 """Streams: acknowledgements, snapshots, cadence, errors and limits, over real sockets."""
 
+import asyncio
 import json
+import socket
 import time
+from dataclasses import replace
 
 import pytest
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+from quantga.exchange.limits import NO_LIMITS
+from quantga.exchange.server import serve
+from quantga.exchange.service import Exchange as Exchange_
+from quantga.exchange.service import Options
 
 MINUTE = 60_000
 
@@ -253,3 +262,108 @@ def test_limits_per_address(venues, keys):
     assert answers[0][0] == 200
     assert answers[-1] == (429, "null")
     assert 55 <= sum(1 for status, _ in answers if status == 200) <= 60
+
+
+@pytest.fixture
+def running(replay, tmp_path):
+    """An exchange in this process, for what needs its own limits: call with a story of (url, exchange)."""
+
+    def run(story, **limits):
+        async def whole():
+            options = Options(state=tmp_path / "own", replay=replay, limits=replace(NO_LIMITS, **limits))
+            exchange, ready = Exchange_(options), asyncio.Event()
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            server = asyncio.ensure_future(serve(exchange, "127.0.0.1", port, ready))
+            await ready.wait()
+            try:
+                return await story(f"ws://127.0.0.1:{port}/ws", exchange)
+            finally:
+                server.cancel()
+                await asyncio.wait([server])
+
+        return asyncio.run(whole())
+
+    return run
+
+
+async def seen_until(ws, seconds):
+    frames, end = [], time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        try:
+            frames.append(json.loads(await asyncio.wait_for(ws.recv(), left)))
+        except TimeoutError:
+            break
+    return frames
+
+
+async def drained(ws):
+    while True:
+        await ws.recv()
+
+
+def test_books_keep_their_cadence(running):
+    async def story(url, _exchange):
+        async with connect_async(url) as ws:
+            for fast in (True, False):
+                sub = {"type": "l2Book", "coin": "BTC", "fast": fast}
+                await ws.send(json.dumps({"method": "subscribe", "subscription": sub}))
+            return await seen_until(ws, 2.2)
+
+    books = [frame["data"] for frame in running(story) if frame["channel"] == "l2Book"]
+    fast = [book for book in books if book.get("fast")]
+    assert 4 <= len(fast) <= 6
+    assert 1 <= len(books) - len(fast) <= 2
+
+
+def test_a_socket_that_hears_nothing_is_closed_a_pinging_one_is_not(running):
+    async def story(url, _exchange):
+        async with connect_async(url) as quiet, connect_async(url) as pinging:
+            for _ in range(6):
+                await pinging.send('{"method":"ping"}')
+                await asyncio.sleep(0.3)
+            with pytest.raises(ConnectionClosed):
+                await quiet.recv()
+            return await seen_until(pinging, 0.1)
+
+    assert running(story, idle=0.8)[0] == {"channel": "pong"}
+
+
+def test_messages_and_posts_have_limits(running):
+    async def story(url, _exchange):
+        async with connect_async(url) as ws:
+            for k in range(3):
+                await ws.send(
+                    json.dumps({"method": "post", "id": k, "request": {"type": "info", "payload": {"type": "meta"}}})
+                )
+            first = await seen_until(ws, 0.3)
+            for _ in range(30):
+                await ws.send('{"method":"ping"}')
+            with pytest.raises(ConnectionClosed):
+                await drained(ws)
+            return first
+
+    frames = running(story, messages=20, posts=2)
+    assert {"channel": "error", "data": "too many pending post requests id=2"} in frames
+
+
+def test_a_slow_reader_is_cut_off_and_others_are_not(running, monkeypatch):
+    monkeypatch.setattr("quantga.exchange.hub.BACKLOG", 200_000)
+
+    async def story(url, exchange):
+        async with connect_async(url, max_queue=1, close_timeout=0.2) as slow, connect_async(url) as other:
+            await slow.send(
+                json.dumps({"method": "subscribe", "subscription": {"type": "l2Book", "coin": "BTC", "fast": False}})
+            )
+            await asyncio.sleep(0.2)
+            for _ in range(3000):
+                exchange.hub.books(fast=False)
+            await asyncio.sleep(0.5)
+            broken = any(one.broken for one in exchange.hub.sockets) or len(exchange.hub.sockets) < 2
+            await other.send('{"method":"ping"}')
+            return broken, await seen_until(other, 0.3)
+
+    broken, frames = running(story)
+    assert broken
+    assert frames == [{"channel": "pong"}]
