@@ -13,7 +13,7 @@ from quantga.report.trades import price_figure
 from quantga.report.tree import draw_tree
 from quantga.report.words import Line, describe
 
-_MARKS = 2400
+_MARKS = 2000
 """Trades drawn on all price charts together, so that the page stays light."""
 _ROWS = 12
 

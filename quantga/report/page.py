@@ -30,7 +30,7 @@ def render(report: RunReport, twin: RunReport | None = None, reference: str = "t
     reference: what the rule in words calls the reference asset.
     """
     sections = [
-        _head(report),
+        _head(report, beside=twin is not None),
         _verdict(report),
         comparison(report, twin) if twin else "",
         _champions(report, reference),
@@ -52,7 +52,7 @@ def _asset(name: str) -> str:
     return (files("quantga.report") / name).read_text(encoding="utf-8")
 
 
-def _head(report: RunReport) -> str:
+def _head(report: RunReport, *, beside: bool) -> str:
     span = report.span
     facts = (
         ("Markets", ", ".join(report.symbols)),
@@ -65,15 +65,9 @@ def _head(report: RunReport) -> str:
         ("Trials", count(report.trials)),
     )
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
-    nav = "".join(
-        f'<a href="#{name}">{label}</a>'
-        for name, label in (
-            ("champions", "Champions"),
-            ("search", "Search"),
-            ("limits", "What it proves"),
-            ("settings", "Settings"),
-        )
-    )
+    parts = [("champions", "Champions"), ("search", "Search"), ("limits", "What it proves"), ("settings", "Settings")]
+    parts = [("comparison", "Side by side"), *parts] if beside else parts
+    nav = "".join(f'<a href="#{name}">{label}</a>' for name, label in parts if name != "champions" or report.champions)
     return (
         f'<header><p class="brand">quantga <span>evolution report</span></p><h1>{escape(report.title)}</h1>'
         f'<dl class="facts">{rows}</dl><nav aria-label="Parts of the page">{nav}</nav></header>'
