@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0913, PLR0917  # compiled functions take arrays one by one
 """Wanted positions of many programs on one market; every shared sub-expression is computed once, block by block.
 
 For loops of one's own over blocks (nothing of size programs x bars is kept; all arrays are float64 or int64):
@@ -96,8 +97,9 @@ def _evaluate(
         for p in range(len(root)):
             run_block(nodes, numbers, work, columns, origin, start, done, ready[p])
             done = ready[p]
-            low, high = max(start, 0), min(start + BLOCK, bars)
-            out[p, low:high] = work[root[p] + low - start : root[p] + high - start]
+            wanted, row = root[p] - start, out[p]
+            for i in range(max(start, 0), min(start + BLOCK, bars)):
+                row[i] = work[wanted + i]
 
 
 def evaluate(programs: Sequence[Program], bars: Bars) -> Floats:

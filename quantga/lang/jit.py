@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numba
+from numba.extending import register_jitable
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FLOORS = ("lang", "engine", "trust")  # each may call compiled code of itself and of those before it
@@ -43,3 +44,9 @@ def njit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     numba.config.CACHE_DIR = str(cache_directory(function.__module__))  # type: ignore[attr-defined]
     compiled: Callable[P, R] = numba.njit(cache=True, fastmath=False, nogil=True, error_model="numpy")(function)
     return compiled
+
+
+def inlined[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Let compiled code take in `function` where it is called: no code of its own, so nothing is compiled twice."""
+    taken_in: Callable[P, R] = register_jitable(inline="always")(function)
+    return taken_in

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR1714, SIM109  # min, max and `in` compile to other code, or say nothing of NaN
 """The interpreter: computes the nodes of a plan for one block of 512 bars, each by its kernel.
 
 Everything lies in one work array, so that a population's values of a block stay in the processor's caches.
@@ -12,13 +13,16 @@ from quantga.lang import kernels_memory as memory
 from quantga.lang import kernels_moments as moments
 from quantga.lang import kernels_pointwise as pointwise
 from quantga.lang.bars import Floats, Ints
-from quantga.lang.jit import njit
+from quantga.lang.jit import inlined, njit
 from quantga.lang.ops import BLOCK, K
 
 (CODE, OUT, FIRST, SECOND, THIRD, WINDOW, FACTOR, HISTORY, TAIL, STATE, FIELDS) = range(11)
 """Fields of a node's row: kernel, places in the work array, windows, how much of its past it keeps, and where."""
 SHARE = len(K)
 """The mean of a mask: a count over the window, divided once, so that it equals a level of the same value."""
+
+AND_NOT, DIV_SCALED, WHEN_BOTH, WHEN_FIRST, WHEN_SECOND = -1, -2, -3, -4, -5
+"""Two kernels in one: and(a, not(b)); a / b x number; `when` with both, the first or the second branch a number."""
 
 _COLUMN, _CONSTANT, _ADD, _SUB, _MUL, _DIV = (
     int(K.COLUMN),
@@ -77,23 +81,35 @@ def run_block(
                 for i in range(keep):
                     work[out - keep + i] = work[out - keep + BLOCK + i]
             else:
-                work[out - keep : out] = work[tail : tail + keep]
+                for i in range(keep):
+                    work[out - keep + i] = work[tail + i]
         o = work[out : out + BLOCK]
         if nodes[v, CODE] < _EVERY:
             _run_pointwise(nodes[v], numbers[v], work, columns, start, o)
         else:
             _run_window(nodes[v], numbers[v], work, origin + start, fresh, o)
         if keep and tail >= 0:
-            work[tail : tail + keep] = work[out + BLOCK - keep : out + BLOCK]
+            for i in range(keep):
+                work[tail + i] = work[out + BLOCK - keep + i]
 
 
-@njit
+@inlined
 def _run_pointwise(node: Ints, number: Floats, work: Floats, columns: Floats, start: int, o: Floats) -> None:
     code = node[CODE]
     a = work[node[FIRST] : node[FIRST] + BLOCK]
     b = work[node[SECOND] : node[SECOND] + BLOCK]
     if code == _WHEN:
         pointwise.when(a, b, work[node[THIRD] : node[THIRD] + BLOCK], o)
+    elif code == WHEN_BOTH:
+        pointwise.when_both(a, number[0], number[1], o)
+    elif code == WHEN_FIRST:
+        pointwise.when_first(a, number[0], work[node[THIRD] : node[THIRD] + BLOCK], o)
+    elif code == WHEN_SECOND:
+        pointwise.when_second(a, b, number[1], o)
+    elif code == AND_NOT:
+        pointwise.and_not(a, b, o)
+    elif code == DIV_SCALED:
+        pointwise.div(a, b, number[0], o)
     elif code == _GT:
         pointwise.greater(a, b, o)
     elif code == _GT_LEVEL:
@@ -107,7 +123,7 @@ def _run_pointwise(node: Ints, number: Floats, work: Floats, columns: Floats, st
     elif code == _MUL:
         pointwise.mul(a, b, o)
     elif code == _DIV:
-        pointwise.div(a, b, o)
+        pointwise.div(a, b, 1.0, o)
     elif code == _AND:
         pointwise.both(a, b, o)
     elif code == _OR:
@@ -148,7 +164,7 @@ def _run_pointwise(node: Ints, number: Floats, work: Floats, columns: Floats, st
         pointwise.fill(number[0], o)
 
 
-@njit
+@inlined
 def _run_window(node: Ints, number: Floats, work: Floats, block: int, fresh: bool, o: Floats) -> None:
     code, window, factor = node[CODE], node[WINDOW], node[FACTOR]
     past = factor - 1 if code == _EVERY else (factor * window - 1 if code == _HIGHER else window - 1)

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0124  # min, max and `in` compile to other code, or say nothing of NaN
 """Exponential means with a finite memory, and views of completed higher bars.
 
 An exponential mean remembers whole blocks: each block leaves behind its own weighted sum, and the state at a block's
@@ -67,6 +68,19 @@ def _run_on(x: Floats, alpha: float, window: int, out: Floats) -> tuple[float, i
 
 
 @njit
+def _normalise(b: float, weight: float, out: Floats) -> None:
+    """Divide by the sum of the weights so far; `weight` is b to the number of values before the block."""
+    b2 = b * b
+    b3, b4 = b2 * b, b2 * b2
+    for i in range(0, BLOCK, 4):
+        out[i] /= 1.0 - weight * b
+        out[i + 1] /= 1.0 - weight * b2
+        out[i + 2] /= 1.0 - weight * b3
+        weight *= b4
+        out[i + 3] /= 1.0 - weight
+
+
+@njit
 def exponential(x: Floats, alpha: float, window: int, memory: int, fresh: bool, state: Floats, out: Floats) -> None:
     """Write the exponential mean of one block, weights normalised by their sum, from `window` values on.
 
@@ -90,9 +104,9 @@ def exponential(x: Floats, alpha: float, window: int, memory: int, fresh: bool, 
     settled = run == memory * BLOCK
     own = _run(x, alpha, start / (1.0 - weight) if settled else start, out)
     if not settled:
-        for i in range(BLOCK):
-            weight *= b
-            out[i] = out[i] / (1.0 - weight) if run + i + 1 >= window else np.nan
+        _normalise(b, weight, out)
+        for i in range(min(window - 1 - run, BLOCK)):
+            out[i] = np.nan
     count = BLOCK
     if own != own:
         own, count = _run_on(x, alpha, window, out)

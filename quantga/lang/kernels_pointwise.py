@@ -1,3 +1,4 @@
+# ruff: noqa: FURB136, PLR0124  # min, max and `in` compile to other code, or say nothing of NaN
 """Kernels of one bar: arithmetic, comparisons, masks and positions, each over one block of 512.
 
 Masks are 1, 0 or NaN. NaN in gives NaN out (a `when` reads only the branch it takes); what overflows is NaN.
@@ -47,10 +48,10 @@ def mul(a: Floats, b: Floats, o: Floats) -> None:
 
 
 @njit
-def div(a: Floats, b: Floats, o: Floats) -> None:
-    """Write a / b, undefined where b is 0."""
+def div(a: Floats, b: Floats, factor: float, o: Floats) -> None:
+    """Write a / b x factor, undefined where b is 0."""
     for i in range(BLOCK):
-        v = a[i] / b[i]
+        v = a[i] / b[i] * factor
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
@@ -180,6 +181,13 @@ def both(a: Floats, b: Floats, o: Floats) -> None:
 
 
 @njit
+def and_not(a: Floats, b: Floats, o: Floats) -> None:
+    """Write a and not b."""
+    for i in range(BLOCK):
+        o[i] = a[i] * (1.0 - b[i])
+
+
+@njit
 def either(a: Floats, b: Floats, o: Floats) -> None:
     """Write a or b."""
     for i in range(BLOCK):
@@ -207,7 +215,34 @@ def when(mask: Floats, a: Floats, b: Floats, o: Floats) -> None:
     for i in range(BLOCK):
         m, x, y = mask[i], a[i], b[i]
         v = x if m > 0.5 else y
-        o[i] = v if (m == m) & (v == v) else np.nan
+        o[i] = v if m == m else np.nan
+
+
+@njit
+def when_both(mask: Floats, a: float, b: float, o: Floats) -> None:
+    """Write `when` of two numbers."""
+    for i in range(BLOCK):
+        m = mask[i]
+        v = a if m > 0.5 else b
+        o[i] = v if m == m else np.nan
+
+
+@njit
+def when_first(mask: Floats, a: float, b: Floats, o: Floats) -> None:
+    """Write `when` of a number and a series."""
+    for i in range(BLOCK):
+        m, y = mask[i], b[i]
+        v = a if m > 0.5 else y
+        o[i] = v if m == m else np.nan
+
+
+@njit
+def when_second(mask: Floats, a: Floats, b: float, o: Floats) -> None:
+    """Write `when` of a series and a number."""
+    for i in range(BLOCK):
+        m, x = mask[i], a[i]
+        v = x if m > 0.5 else b
+        o[i] = v if m == m else np.nan
 
 
 @njit

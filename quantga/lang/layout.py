@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0912, PLR0913, PLR0917, PLR1714, SIM109  # compiled functions take arrays one by one
 """Where each node's values lie: places in one work array, given out by liveness.
 
 A node whose past is read by windows keeps the end of each block beside the slots; lags are no nodes at all but places
@@ -15,13 +16,33 @@ from quantga.errors import ProgramError
 from quantga.lang.bars import Floats, Ints
 from quantga.lang.encode import Graph
 from quantga.lang.jit import njit
-from quantga.lang.kernels import CODE, FACTOR, FIELDS, FIRST, HISTORY, OUT, STATE, TAIL, WINDOW
+from quantga.lang.kernels import (
+    CODE,
+    FACTOR,
+    FIELDS,
+    FIRST,
+    HISTORY,
+    OUT,
+    STATE,
+    TAIL,
+    WHEN_BOTH,
+    WHEN_FIRST,
+    WHEN_SECOND,
+    WINDOW,
+)
 from quantga.lang.kernels_moments import ROOM
 from quantga.lang.ops import BLOCK, K, ema_memory
 
 _SMALL_HISTORY = 512  # a longer past is kept in place, not beside the recycled slots
 _MAX_HISTORY = 4_000_000  # bars of all pasts together: 32 MB a place; beyond, windows x factors have become absurd
 _COLUMN, _LAG, _EMA, _WILDER = int(K.COLUMN), int(K.LAG), int(K.EMA), int(K.WILDER)
+_WHEN, _CONSTANT, _LONG, _HOLD, _SCALE_LEVEL = (
+    int(K.WHEN),
+    int(K.CONSTANT),
+    int(K.LONG),
+    int(K.HOLD),
+    int(K.SCALE_LEVEL),
+)
 _EVERY, _HIGHER = int(K.EVERY), int(K.HIGHER_MEAN)
 _memory = njit(ema_memory)
 
@@ -196,7 +217,16 @@ def _fill_row(
         nodes[v, WINDOW], nodes[v, FACTOR] = 1, int(graph.numbers[n, 0])
     elif code == _HIGHER:
         nodes[v, FACTOR], nodes[v, WINDOW] = int(graph.numbers[n, 0]), int(graph.numbers[n, 1])
-    elif code > _EVERY:
+    elif code > _EVERY or code == _COLUMN:
         nodes[v, WINDOW] = int(graph.numbers[n, 0])
-    elif code == _COLUMN:
-        nodes[v, WINDOW] = int(graph.numbers[n, 0])
+    elif code == _WHEN:
+        then, other = graph.children[n, 1], graph.children[n, 2]
+        first, second = _constant(graph.kernel[then]), _constant(graph.kernel[other])
+        numbers[v, 0], numbers[v, 1] = graph.numbers[then, 0], graph.numbers[other, 0]
+        if first or second:
+            nodes[v, CODE] = WHEN_BOTH if first and second else (WHEN_FIRST if first else WHEN_SECOND)
+
+
+@njit
+def _constant(code: int) -> bool:
+    return code == _CONSTANT or _LONG <= code <= _HOLD or code == _SCALE_LEVEL
