@@ -86,6 +86,11 @@ class Head:
     number: int
     digest: str
 
+    @property
+    def record(self) -> dict[str, int | str]:
+        """What a run or a strategy writes under the key `ledger`, for `verify` to hold the chain against."""
+        return {"number": self.number, "digest": self.digest}
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -230,6 +235,16 @@ def holdout_spans(manifest: Manifest, symbols: Sequence[str]) -> tuple[Span, ...
     """Return the locked part of each symbol, by base asset."""
     parts = [manifest.instrument(symbol) for symbol in select(manifest, symbols)]
     return tuple(Span(part.base, manifest.interval, part.locked_from, part.end) for part in parts)
+
+
+def searched_spans(manifest: Manifest, symbols: Sequence[str], start: int, end: int) -> tuple[Span, ...]:
+    """Return what a search on [start, end) (ms UTC) reads of each symbol, by base asset; one without bars there is left out.
+
+    A search that may read the holdout has it in its spans, and so that holdout never answers.
+    """
+    parts = [manifest.instrument(symbol) for symbol in select(manifest, symbols)]
+    inside = [(part.base, max(start, part.first), min(end, part.end)) for part in parts]
+    return tuple(Span(base, manifest.interval, first, last) for base, first, last in inside if first < last)
 
 
 def verify(lake: Lake, heads: Iterable[Head] = ()) -> list[str]:

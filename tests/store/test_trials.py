@@ -13,7 +13,7 @@ import pytest
 from quantga.errors import ConfigError, Conflict, LockedBars, ManifestMismatch
 from quantga.store.lake import open_lake
 from quantga.store.market import Query, find_dataset
-from quantga.store.trials import Head, Ledger, Row, entry, holdout_spans, open_holdout, verify
+from quantga.store.trials import Head, Ledger, Row, entry, holdout_spans, open_holdout, searched_spans, verify
 from quantga.trust.holdout import Span
 from tests.store.made import DAY, START, candles, rows, write
 
@@ -119,8 +119,7 @@ def test_other_bytes_of_the_same_row_are_seen(lake, ledger):
 
 @pytest.mark.parametrize("where", ["runs/r1/run.json", "strategies/abc.json"])
 def test_a_cut_tail_is_seen_by_what_names_it(lake, ledger, where):
-    head = ledger.head()
-    lake.put_json(where, {"ledger": {"number": head.number, "digest": head.digest}})
+    lake.put_json(where, {"ledger": ledger.head().record})
     assert verify(lake) == []
     path(lake, 5).unlink()
     assert verify(lake) == [f"{where} names row 5, and the ledger ends at 4: rows were removed"]
@@ -217,6 +216,20 @@ def test_a_holdout_that_was_searched_stays_shut(lake, dataset):
     with pytest.raises(LockedBars, match="run r1 has searched BTC 1h"):
         open_holdout(ledger, dataset, ["BTCUSDT"], "r1", second_look=True)
     assert len(ledger.rows()) == 1
+
+
+def test_a_search_is_charged_what_it_may_read(lake, dataset):
+    part = dataset.instrument("BTCUSDT")
+    spans = searched_spans(dataset, ["BTC"], 0, part.locked_from)
+    assert spans == (Span("BTC", "1h", part.first, part.locked_from),)
+    assert searched_spans(dataset, ["BTC"], part.end, part.end + DAY) == ()
+    ledger = Ledger(lake)
+    ledger.append(entry("search", "r1/search", "r1", spans))
+    assert open_holdout(ledger, dataset, ["BTC"], "r1")[1].number == 1
+    unlocked = searched_spans(dataset, ["BTC"], 0, part.end)
+    ledger.append(entry("search", "r2/search", "r2", unlocked))
+    with pytest.raises(LockedBars, match="run r2 has searched"):
+        open_holdout(ledger, dataset, ["BTC"], "r3", second_look=True)
 
 
 def look(root, run):
