@@ -61,7 +61,8 @@ def demo(
         _side(lake, "planted", planted, seed, workers),
         _side(lake, "twin", replace(planted, drift=0.0), seed, workers),
     ]
-    path = write_comparison(lake, [side.run.id for side in sides], folder / "report.html")
+    notes = [_note(side) for side in sides]
+    path = write_comparison(lake, [side.run.id for side in sides], folder / "report.html", notes)
     seconds = time.monotonic() - began
     if json:
         give_json({"report": str(path), "seconds": round(seconds, 1), **{side.venue: _figures(side) for side in sides}})
@@ -135,6 +136,16 @@ def _true_sharpe(run: Run, family: Regime, seed: int) -> float | None:
 
     fresh = replace(family, years=_FRESH_YEARS).market(seed + 1_000_003, {"FRESH": "FRESH"}, _START)["FRESH"]
     return backtest(run.champions[0].program, fresh).metrics["sharpe"]
+
+
+def _note(side: Side) -> str:
+    planted = (
+        f"an oracle who knows the rule earns a Sharpe ratio of {side.oracle:.1f}"
+        if side.oracle
+        else "nothing is planted"
+    )
+    found = "never trades" if side.true_sharpe is None else f"earns {side.true_sharpe:+.2f}"
+    return f"{side.venue}: {planted}; on {_FRESH_YEARS:g} fresh years of the same process the best champion {found}."
 
 
 def _figures(side: Side) -> dict[str, object]:
