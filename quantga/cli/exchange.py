@@ -45,6 +45,8 @@ def run(
     replay: Annotated[
         Path | None, typer.Option(help="Folder of SYMBOL.parquet (ts, open high low close volume).")
     ] = None,
+    mirror: Annotated[str, typer.Option(help="Instead of a replay: a venue whose market data to follow, by URL.")] = "",
+    coins: Annotated[str, typer.Option(help="Coins to mirror, separated by commas.")] = "BTC,ETH,SOL",
     port: Annotated[int, typer.Option(help="TCP port.")] = 8100,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     account: Annotated[list[str] | None, typer.Option(help="ADDRESS=USDC, credited once; repeatable.")] = None,
@@ -68,16 +70,18 @@ def run(
     from quantga.exchange.server import serve
     from quantga.exchange.service import Exchange, Options
 
-    if state is None or replay is None:
-        raise ConfigError("give --state DIR and --replay PATH")
+    if state is None:
+        raise ConfigError("give --state DIR, and --replay PATH or --mirror URL")
     if not speed > 0:
         raise ConfigError(f"--speed {speed} must be positive; to move the market by hand use --step")
     exchange = Exchange(
         Options(
             state=state,
             replay=replay,
+            mirror=mirror.rstrip("/"),
+            coins=tuple(coins.split(",")),
             accounts=dict(parse_account(one) for one in account or []),
-            speed=None if step else speed,
+            speed=None if step or mirror else speed,
             seed=seed,
             start=start,
             assets=assets,

@@ -46,6 +46,13 @@ class Bars:
         """Milliseconds between two prices."""
         return self.interval // self.points
 
+    def extended(self, row: list[int]) -> Bars:
+        """The same bars with `row` (time, open, high, low, close, volume) after them, or in the place of its time."""
+        stop = len(self.ts) - 1 if row[0] == int(self.ts[-1]) else len(self.ts)
+        columns = [self.ts, self.open, self.high, self.low, self.close, self.volume]
+        ts, o, h, low, c, v = (np.append(column[:stop], value) for column, value in zip(columns, row, strict=True))
+        return Bars(self.name, self.interval, ts, o, h, low, c, v, self.digest)
+
     def path(self, bar: int, seed: int, tick: int) -> list[int]:
         """Prices inside a bar: from open over both extremes to close, never outside what the extremes allow.
 

@@ -30,6 +30,10 @@ class Clock:
             return self._market
         return self._market + int((time.monotonic() - self._began) * 1000 * self._speed)
 
+    def follow(self, market: int) -> None:
+        """Move a stepped market to another venue's time; it never goes back."""
+        self._market = max(self._market, market)
+
     def step(self, ms: int) -> int:
         """Move a stepped market by `ms`; the new time."""
         self._market = self.market() + ms

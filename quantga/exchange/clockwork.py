@@ -16,6 +16,7 @@ from quantga.exchange.placing import fire, satisfied
 from quantga.exchange.state import Coin
 
 HOUR = 3_600_000
+NEVER = 2**62
 SAMPLES = 5000
 FUNDING_UNIT = 10**10
 CAP = 4 * FUNDING_UNIT // 100
@@ -44,12 +45,15 @@ class Clockwork:
 
     def end(self) -> int:
         """When the last bar of all closes (ms)."""
+        if any(market.mirrored for market in self._desk.state.coins):
+            return NEVER
         return max(int(bars.ts[-1]) + bars.interval for bars in self._desk.bars)
 
     def due(self) -> int | None:
         """When the market next changes (ms); None after the end."""
         times = [t for coin in range(len(self._desk.bars)) if (t := self._next(coin)) is not None]
-        return min([*times, self._desk.state.next_hour]) if times else None
+        going = times or any(market.mirrored for market in self._desk.state.coins)
+        return min([*times, self._desk.state.next_hour]) if going else None
 
     def advance(self, to: int) -> None:
         """Move the clock to `to` (ms), point by point; it never goes back and stops at the end of the bars."""
@@ -72,7 +76,7 @@ class Clockwork:
 
     def _next(self, coin: int) -> int | None:
         market, bars = self._desk.state.coins[coin], self._desk.bars[coin]
-        if market.halted:
+        if market.halted or market.mirrored:
             return None
         if market.bar < 0:
             return int(bars.ts[0])
@@ -145,15 +149,12 @@ class Clockwork:
         for coin in moved:
             if desk.state.coins[coin].halted:
                 continue
-            sweep(desk, coin)
+            price = desk.state.coins[coin].px
+            sweep(desk, coin, price, price)
             if desk.books[coin].side(1) or desk.books[coin].side(-1):
                 levels(desk, coin, 1)  # built now: later it would depend on who looked when
         for coin in moved:
-            mark = desk.state.coins[coin].mark
-            for oid in list(desk.state.triggers.get(coin, {})):
-                order = desk.state.orders[oid]
-                if order.status == "open" and order.is_trigger and satisfied(order, mark):
-                    fire(desk, order)
+            fire_triggers(desk, coin)
         check_liquidations(desk)
 
     def _hour(self) -> None:
@@ -165,7 +166,8 @@ class Clockwork:
                 continue
             premium = market.premium_sum / market.premiums if market.premiums else 0.0
             market.premium_sum, market.premiums = 0.0, 0
-            market.funding = hourly_rate(premium)
+            if not market.mirrored:
+                market.funding = hourly_rate(premium)
             market.fundings.append([hour, market.funding, round(premium * FUNDING_UNIT)])
             self._pay(coin, market, hour)
         for account in state.accounts.values():
@@ -195,6 +197,15 @@ class Clockwork:
             account.fundings.append(row)
             del account.fundings[:-SAMPLES]
             desk.events.fundings.setdefault(account.address, []).append(row)
+
+
+def fire_triggers(desk: Desk, coin: int) -> None:
+    """Fire the coin's triggers whose mark price has come, in the order they were placed."""
+    mark = desk.state.coins[coin].mark
+    for oid in list(desk.state.triggers.get(coin, {})):
+        order = desk.state.orders[oid]
+        if order.status == "open" and order.is_trigger and satisfied(order, mark):
+            fire(desk, order)
 
 
 def hourly_rate(premium: float) -> int:

@@ -17,6 +17,7 @@ from quantga.exchange.clockwork import Clockwork
 from quantga.exchange.desk import Desk, Events
 from quantga.exchange.liquidation import liquidate_now
 from quantga.exchange.matching import levels
+from quantga.exchange.mirrored import MIRRORED, extend
 from quantga.exchange.state import Account, Coin, State
 
 Json = dict[str, Any]
@@ -131,6 +132,8 @@ class Engine:
             accounts.deposit(self.desk, command["u"], command["usd"])
         elif command["k"] == "liquidate":
             liquidate_now(self.desk, state.accounts[command["u"]])
+        elif command["k"] in MIRRORED:
+            MIRRORED[command["k"]](self.desk, command)
         elif command["k"] == "spend":
             state.accounts[command["u"]].used += command["n"]
         return Outcome(answer, self.desk.events)
@@ -204,7 +207,11 @@ def resumed_engine(state: State, assets: dict[str, Asset], bars: list[Bars]) -> 
         if one.name not in known:
             state.coins.append(Coin(one.name, one.digest))
             known.append(one.name)
-    return Engine(state, [assets[name] for name in known], [given[name] for name in known])
+    engine = Engine(state, [assets[name] for name in known], [given[name] for name in known])
+    for number, market in enumerate(state.coins):
+        for row in market.live:
+            extend(engine.desk, number, row)
+    return engine
 
 
 __all__ = ["EXPIRED", "Engine", "Outcome", "default_start", "err", "new_engine", "ok", "resumed_engine"]

@@ -70,7 +70,7 @@ def meta(desk: Desk) -> Json:
             "maxLeverage": asset.max_leverage,
             "marginTableId": asset.table,
         }
-        if market.halted:
+        if market.halted and not market.mirrored:
             row["isDelisted"] = True
         universe.append(row)
         if asset.table >= FIRST_TABLE:
@@ -172,7 +172,7 @@ def _funding_history(desk: Desk, body: Json) -> Json:
     hour -= hour % HOUR
     rows: list[Json] = []
     while hour <= min(end, desk.state.market) and len(rows) < ROWS:
-        if hour < desk.state.start or hour in known:
+        if hour in known or (hour < desk.state.start and not market.mirrored):
             rate, premium = known.get(hour, (hourly_rate(0.0), 0))
             rows.append(
                 {"coin": market.name, "fundingRate": text_of(rate, 10), "premium": text_of(premium, 10), "time": hour}

@@ -12,7 +12,7 @@ from quantga.exchange.state import Account, Coin, Order
 def levels(desk: Desk, coin: int, side: int) -> list[list[int]]:
     """The synthetic levels of a side, built on demand once per price; they never cross a user's order."""
     market = desk.state.coins[coin]
-    if market.px and not market.bids and not market.asks:
+    if market.px and not market.bids and not market.asks and not market.mirrored:
         key = f"{desk.state.seed}:{market.name}:{market.bar}:{market.point}"
         asset, book = desk.assets[coin], desk.books[coin]
         market.bids = ladder(asset, market.px, 1, book.best_px(-1), key)
@@ -149,13 +149,12 @@ def settle_around(desk: Desk, account: Account, coin: int) -> None:
             desk.shrink(order, abs(held))
 
 
-def sweep(desk: Desk, coin: int) -> None:
-    """Fill every resting order that the price has gone through; a touch fills nothing."""
-    market = desk.state.coins[coin]
-    for side in (1, -1):
+def sweep(desk: Desk, coin: int, low: int, high: int) -> None:
+    """Fill every bid above `low` and every ask below `high`: the price went through them; a touch fills nothing."""
+    for side, reached in ((1, low), (-1, high)):
         while True:
             found = desk.books[coin].best(side)
-            if found is None or side * found[0] <= side * market.px:
+            if found is None or side * found[0] <= side * reached:
                 break
             order = desk.state.orders[found[1]]
             if not can_fill(desk, order):

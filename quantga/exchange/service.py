@@ -23,6 +23,8 @@ from quantga.exchange.faults import HOW_LONG, Faults, Planned
 from quantga.exchange.hub import Hub
 from quantga.exchange.journal import Journal
 from quantga.exchange.limits import Limits, Meter
+from quantga.exchange.mirror import Mirror, fetch_start
+from quantga.exchange.mirrored import begin_mirror
 
 Json = Any
 SNAPSHOT_EVERY = 200_000
@@ -35,7 +37,9 @@ class Options:
     """How an exchange is started. `speed` None = the market moves only by `step`."""
 
     state: Path
-    replay: Path
+    replay: Path | None = None
+    mirror: str = ""
+    coins: tuple[str, ...] = ()
     accounts: dict[str, int] = field(default_factory=dict)
     speed: float | None = 1.0
     seed: int = 7
@@ -56,9 +60,8 @@ class Exchange:
             BadBars: the replay cannot be read.
         """
         self._options = options
-        self._assets: dict[str, Asset] = load_assets(options.assets)
-        self._bars: list[Bars] = read_folder(options.replay, self._assets)
         self._journal = Journal(options.state)
+        self._assets, self._bars = _market(options)
         self.engine = self._recover()
         self.clock = Clock(self.engine.state.market, options.speed)
         self.faults = Faults()
@@ -83,7 +86,12 @@ class Exchange:
         data, commands = self._journal.recover()
         if data is None:
             named = [self._assets[one.name] for one in self._bars]
-            engine = new_engine(self._bars, named, seed=self._options.seed, start=self._options.start)
+            start = self._options.start
+            if self._options.mirror:
+                start = max(int(bars.ts[-1]) for bars in self._bars)
+            engine = new_engine(self._bars, named, seed=self._options.seed, start=start)
+            if self._options.mirror:
+                begin_mirror(engine.desk, self._options.state)
             self._journal.start(snapshot.dump(engine.state))
             return engine
         engine = resumed_engine(snapshot.load(data), self._assets, self._bars)
@@ -142,15 +150,36 @@ class Exchange:
                 request.transport.abort()
 
     async def run(self) -> None:
-        """Move the clock, keep cadences, run the fault script, compact the journal; for ever."""
+        """Move the clock, keep cadences, run the fault script, compact the journal, follow a mirror; for ever."""
+        following: asyncio.Task[None] | None = None
+        if self._options.mirror:
+            mirror = Mirror(self._options.mirror, self.desk.assets, self.submit, self._follow, self._newest)
+            following = asyncio.ensure_future(mirror.run(self._bars[0].interval))
+        try:
+            await self._beat(following)
+        finally:
+            if following is not None:
+                following.cancel()
+
+    def _follow(self, market: int) -> None:
+        """Take another venue's time; a restart in place has replaced the clock."""
+        self.clock.follow(market)
+
+    def _newest(self, coin: int) -> int:
+        """The open time of a coin's last bar."""
+        return int(self.desk.bars[coin].ts[-1])
+
+    async def _beat(self, following: asyncio.Task[None] | None) -> None:
         while True:
+            if following is not None and following.done():
+                following.result()
             await asyncio.sleep(BEAT)
             now = time.monotonic()
             while self._script and self._script[0].after <= now - self._began:
                 await self.fault(dict(self._script.popleft().body))
             if self._due():
                 await self.submit({"k": "tick"})
-            if not self.clock.stepped:
+            if not self.clock.stepped or following is not None:
                 self.hub.beat(now)
             for socket in self.hub.idle(now, self._options.limits.idle):
                 asyncio.ensure_future(socket.ws.close(code=1000, message=b"Inactive"))  # noqa: RUF006
@@ -175,7 +204,7 @@ class Exchange:
         Raises:
             ConfigError: the market runs by itself.
         """
-        if not self.clock.stepped:
+        if not self.clock.stepped or self._options.mirror:
             raise ConfigError("the market runs at a ratio: start with --step to move it by command")
         self.clock.step(ms)
         await self.submit({"k": "tick"})
@@ -223,6 +252,24 @@ class Exchange:
         if self._journal.work:
             self._journal.start(snapshot.dump(self.engine.state))
         self._journal.close()
+
+
+def _market(options: Options) -> tuple[dict[str, Asset], list[Bars]]:
+    """Assets and bars: of the replay, or of the mirrored venue as it was at the first start.
+
+    Raises:
+        ConfigError: neither or both are asked for, or the files do not fit.
+        VenueError: the mirrored venue does not answer.
+    """
+    if bool(options.mirror) == (options.replay is not None):
+        raise ConfigError("give either --replay PATH or --mirror URL")
+    if options.replay is not None:
+        assets = load_assets(options.assets)
+        return assets, read_folder(options.replay, assets)
+    if not (options.state / "assets.json").exists():
+        fetch_start(options.mirror, list(options.coins), options.state)
+    assets = load_assets(options.state / "assets.json")
+    return assets, read_folder(options.state / "bars", assets)
 
 
 def work_of(command: Json) -> int:

@@ -115,7 +115,10 @@ class Account:
 
 @dataclass(slots=True)
 class Coin:
-    """One market: its asset, where the replay stands in its bars, its prices and its synthetic levels."""
+    """One market: its asset, where the replay stands in its bars, its prices and its levels.
+
+    A mirrored one has the levels of another venue, and `live` bars (time, open, high, low, close, volume) since the start.
+    """
 
     name: str
     digest: str
@@ -131,6 +134,8 @@ class Coin:
     slow: float = 0.0
     time: int = 0
     halted: bool = False
+    mirrored: bool = False
+    live: list[list[int]] = field(default_factory=list)
     bids: list[list[int]] = field(default_factory=list)
     asks: list[list[int]] = field(default_factory=list)
     premium_sum: float = 0.0

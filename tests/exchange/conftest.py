@@ -182,7 +182,7 @@ def market(tmp_path):
 class Venue:
     """A running exchange in its own process."""
 
-    def __init__(self, replay: Path, state: Path, accounts: dict[str, float], *options: str) -> None:
+    def __init__(self, replay: Path | None, state: Path, accounts: dict[str, float], *options: str) -> None:
         self.state, self.accounts, self.options, self.replay = state, accounts, options, replay
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -195,7 +195,7 @@ class Venue:
     def start(self) -> None:
         credit = [f"--account={address}={usdc}" for address, usdc in self.accounts.items()]
         command = [sys.executable, "-m", "quantga.cli.exchange", "--port", str(self.port), "--state", str(self.state)]
-        command += ["--replay", str(self.replay), *credit, *self.options]
+        command += [*(["--replay", str(self.replay)] if self.replay else []), *credit, *self.options]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
         for _ in range(400):
@@ -255,8 +255,8 @@ def venues(replay, tmp_path):
     """Start exchanges; they are stopped, and must have printed no traceback."""
     made = []
 
-    def make(accounts: dict[str, float], *options: str, name: str = "state") -> Venue:
-        made.append(Venue(replay, tmp_path / name, accounts, *options))
+    def make(accounts: dict[str, float], *options: str, name: str = "state", mirror: bool = False) -> Venue:
+        made.append(Venue(None if mirror else replay, tmp_path / name, accounts, *options))
         return made[-1]
 
     yield make

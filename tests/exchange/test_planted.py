@@ -72,8 +72,8 @@ BUGS = [
     Bug(
         "a touch fills",
         "matching",
-        "side * found[0] <= side * market.px",
-        "side * found[0] < side * market.px",
+        "side * found[0] <= side * reached",
+        "side * found[0] < side * reached",
         "clockwork",
     ),
     Bug(
