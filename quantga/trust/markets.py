@@ -47,34 +47,64 @@ class Regime:
         flips = chance.random(n) < 1 / self.stay
         regime = np.where(np.cumsum(flips) % 2 == 0, 1.0, -1.0)
         expected = self.drift * scale * regime
-        return _clustered(shocks, scale) + expected, expected
+        return clustered(shocks, scale) + expected, expected
 
     def _bars(self, seed: int, symbol: str, base: str, start: int) -> Bars:
         returns, _ = self.returns(seed, symbol)
-        n = len(returns)
         chance = stream(seed, "bars", symbol)
-        close = 100.0 * np.cumprod(1 + np.maximum(returns, -0.9))
-        before = np.concatenate(([100.0], close[:-1]))
-        gap = 1 + 0.02 * (self.volatility / np.sqrt(HOURS_PER_YEAR)) * chance.standard_normal(n)
-        open_ = before * gap
-        reach = np.abs(chance.standard_normal((2, n))) * 0.4 * self.volatility / np.sqrt(HOURS_PER_YEAR)
-        rhythm = 1 + 0.5 * np.sin(2 * np.pi * (np.arange(n) % 24) / 24)
-        size = (0.5 + chance.gamma(2.0, 0.5, n)) * rhythm * (1 + 30 * np.abs(returns))
-        funding = _persistent(chance.standard_normal(n), 0.97) * 5e-6 + 1.25e-5
-        columns = {
-            "open": open_,
-            "high": np.maximum(open_, close) * (1 + reach[0]),
-            "low": np.minimum(open_, close) * (1 - np.minimum(reach[1], 0.5)),
-            "close": close,
-            "volume": size * 1e6 / close,
-            "funding": funding,
-        }
-        time = start + HOUR_MS * np.arange(n, dtype=np.int64)
-        return Bars.from_columns(time, columns, interval=HOUR_MS, symbol=symbol, base=base)
+        return dressed(Undressed(returns, self.volatility), chance, start, symbol, base)
+
+
+@dataclass(frozen=True, slots=True)
+class Undressed:
+    """What bars are made around.
+
+    returns: simple, float64[n]. volatility: annual. bustle: what multiplies volume, float64[n]. funding: hourly rates,
+    float64[n]; where not given they are small, persistent and know nothing.
+    """
+
+    returns: Floats
+    volatility: float
+    bustle: Floats | None = None
+    funding: Floats | None = None
+
+
+def dressed(core: Undressed, chance: np.random.Generator, start: int, symbol: str, base: str) -> Bars:
+    """Return hourly bars from `start` (ms UTC) whose closes have the returns of `core`.
+
+    Bars open next to the close before; wicks are random; volume rises with the size of the bar and has a daily rhythm.
+    """
+    returns, scale = core.returns, core.volatility / np.sqrt(HOURS_PER_YEAR)
+    n = len(returns)
+    close = 100.0 * np.cumprod(1 + np.maximum(returns, -0.9))
+    before = np.concatenate(([100.0], close[:-1]))
+    gap = 1 + 0.02 * scale * chance.standard_normal(n)
+    open_ = before * gap
+    reach = np.abs(chance.standard_normal((2, n))) * 0.4 * core.volatility / np.sqrt(HOURS_PER_YEAR)
+    rhythm = 1 + 0.5 * np.sin(2 * np.pi * (np.arange(n) % 24) / 24)
+    size = (0.5 + chance.gamma(2.0, 0.5, n)) * rhythm * (1 + 30 * np.abs(returns))
+    if core.bustle is not None:
+        size = size * core.bustle
+    funding = core.funding if core.funding is not None else quiet_funding(chance.standard_normal(n))
+    columns = {
+        "open": open_,
+        "high": np.maximum(open_, close) * (1 + reach[0]),
+        "low": np.minimum(open_, close) * (1 - np.minimum(reach[1], 0.5)),
+        "close": close,
+        "volume": size * 1e6 / close,
+        "funding": funding,
+    }
+    time = start + HOUR_MS * np.arange(n, dtype=np.int64)
+    return Bars.from_columns(time, columns, interval=HOUR_MS, symbol=symbol, base=base)
+
+
+def quiet_funding(shocks: Floats) -> Floats:
+    """Return hourly funding rates, float64[n], from standard normal shocks: persistent, about 11 % a year."""
+    return persistent(shocks, 0.97) * 5e-6 + 1.25e-5
 
 
 @njit
-def _clustered(shocks: Floats, scale: float) -> Floats:
+def clustered(shocks: Floats, scale: float) -> Floats:
     """GARCH(1,1) with alpha 0.05 and beta 0.93, unconditional standard deviation `scale`."""
     out = np.empty(len(shocks))
     variance = scale * scale
@@ -85,7 +115,8 @@ def _clustered(shocks: Floats, scale: float) -> Floats:
 
 
 @njit
-def _persistent(shocks: Floats, keep: float) -> Floats:
+def persistent(shocks: Floats, keep: float) -> Floats:
+    """First-order autoregression of unit variance with coefficient `keep`, from 0."""
     out = np.empty(len(shocks))
     value = 0.0
     for i in range(len(shocks)):
@@ -95,7 +126,7 @@ def _persistent(shocks: Floats, keep: float) -> Floats:
 
 
 @njit
-def _posterior(returns: Floats, drift: float, scale: float, stay: float) -> Floats:
+def posterior(returns: Floats, drift: float, scale: float, stay: float) -> Floats:
     """P(regime is up | returns up to and including t) for Gaussian shocks of constant size: the Bayes filter."""
     out = np.empty(len(returns))
     up = 0.5
@@ -117,7 +148,7 @@ def oracle_sharpe(family: Regime, seed: int, symbol: str, cost: float) -> float:
         return 0.0  # who knows that there is nothing does nothing
     returns, _ = family.returns(seed, symbol)
     scale = family.volatility / np.sqrt(HOURS_PER_YEAR)
-    up = _posterior(returns, family.drift * scale, scale, family.stay)
+    up = posterior(returns, family.drift * scale, scale, family.stay)
     return max(_band_sharpe(returns, up, band, cost) for band in (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4))
 
 
