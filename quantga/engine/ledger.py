@@ -30,7 +30,7 @@ from quantga.engine.ledger_market import (
     ROW,
     Market,
 )
-from quantga.engine.ledger_sizing import liquidation_level
+from quantga.engine.ledger_sizing import liquidation_level, maintenance_margin
 from quantga.engine.ledger_steps import (
     ACTED,
     CASH,
@@ -52,14 +52,14 @@ from quantga.engine.ledger_steps import (
     ruin,
     schedule,
 )
-from quantga.engine.ledger_terms import BAND, CAPITAL, TIERS, Floats
+from quantga.engine.ledger_terms import BAND, CAPITAL, EXITS, TIERS, Floats
 from quantga.lang.jit import njit
 
 __all__ = ["Outcome", "advance", "begin", "trace"]
 
 _ZERO = 0.0
 _NEAR_RUIN = 1e-6  # of the capital: below it equity is looked at bar by bar
-_WIDER = 1e-9  # of a level: what rounding may move a bound
+_ROUNDING = 1e-9  # of the sums: what rounding may move a bound
 
 
 def begin(programs: int, terms: Floats) -> Floats:
@@ -113,8 +113,9 @@ def _advance(
 @njit
 def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Lent) -> None:
     """Rules (2) and (3) of row t for a position that is held."""
-    schedule(state, t, genes, terms)
-    inside(state, t, market, terms, genes, record)
+    if genes[EXITS] + terms[TIERS] > _ZERO:
+        schedule(state, t, genes, terms)
+        inside(state, t, market, terms, genes, record)
     units = state[UNITS]
     if (
         units != _ZERO
@@ -132,28 +133,40 @@ def _quiet(
     acted, units = state[ACTED], state[UNITS]
     if units != _ZERO and genes[BAND] > _ZERO:
         return t
+    next_event = state[NEXT_EVENT]
     while t < stop:
         chunk = t >> CHUNK_BITS
         end = min(stop, (chunk + 1) * CHUNK)
-        upto = t
-        while upto < end:
-            value = wanted[shift + upto]
-            if value == value and value != acted:  # noqa: PLR0124 (NaN: hold)
-                break
-            upto += 1
+        upto = end
+        if end - t < CHUNK or not _unchanged(wanted, shift + t, acted):
+            upto = t
+            while upto < end:
+                value = wanted[shift + upto]
+                if value == value and value != acted:  # noqa: PLR0124 (NaN: hold)
+                    break
+                upto += 1
         if units != _ZERO:
-            if state[NEXT_EVENT] < upto:
-                upto = end = max(int(state[NEXT_EVENT]), t)
-                if upto == t:
-                    return t
+            if next_event < upto:
+                upto = max(int(next_event), t)
+            if upto == t:
+                return t
             if not _safe(state, chunk, market, terms):
                 for row in range(t, upto):
                     if _touched(state, row, market, terms):
                         return row
-        if upto < end or (units != _ZERO and state[NEXT_EVENT] == upto):
+        if upto < end:
             return upto
         t = upto
     return t
+
+
+@njit
+def _unchanged(wanted: Floats, at: int, acted: float) -> bool:
+    """Tell whether the CHUNK values from `at` on are all as acted on, or NaN; without a branch, so in vectors."""
+    changes = 0
+    for i in range(at, at + CHUNK):
+        changes += (wanted[i] == wanted[i]) & (wanted[i] != acted)  # NaN: hold
+    return changes == 0
 
 
 @njit
@@ -166,12 +179,15 @@ def _safe(state: Floats, chunk: int, market: Market, terms: Floats) -> bool:
     else:
         worst, best = -market.chunks[chunk * BOUNDS + HIGH_MAX], -market.chunks[chunk * BOUNDS + LOW_MIN]
         gain, paid = market.chunks[chunk * BOUNDS + GAIN_MAX], market.chunks[chunk * BOUNDS + PAID_MIN]
-    level = state[STOP_LEVEL]
+    if worst <= state[STOP_LEVEL] or best >= state[TAKE_LEVEL] or best >= state[LADDER_LEVEL]:
+        return False
+    if cash + units * (gain + settled) <= _NEAR_RUIN * terms[CAPITAL]:
+        return False
     if terms[TIERS] > _ZERO:
-        liquidation = liquidation_level(cash - units * (paid - settled), units, terms)
-        level = max(level, liquidation + _WIDER * abs(liquidation))
-    ruined = cash + units * (gain + settled) <= _NEAR_RUIN * terms[CAPITAL]
-    return worst > level and best < min(state[TAKE_LEVEL], state[LADDER_LEVEL]) and not ruined
+        left, value = cash - units * (paid - settled), abs(units * worst)
+        spare = left + (value if units > _ZERO else -value) - maintenance_margin(value, terms)
+        return bool(spare > _ROUNDING * (abs(left) + value))
+    return True
 
 
 @njit

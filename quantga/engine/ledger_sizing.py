@@ -26,7 +26,7 @@ from quantga.engine.ledger_terms import (
 from quantga.lang.jit import njit
 
 _TIE = 1e-6  # of a lot or a tick: a quotient this close to a whole number is that number
-_DUST = 1e-9  # of a position: a smaller order is rounding
+_DUST = 1e-12  # units: a smaller position is none, a smaller order (or part of a large position) is rounding
 _FIGURES = 5
 _ZERO = 0.0
 
@@ -61,24 +61,24 @@ def fill_price(price: float, side: float, terms: Floats) -> float:
 
 
 @njit
-def _notional(weight: float, sign: float, side: float, equity: float, held: float, terms: Floats) -> float:
-    """Return N = weight x (equity - fee x |sign N - held|), the notional whose weight of the equity after fees is `weight`."""
+def _size(weight: float, sign: float, side: float, equity: float, units: float, fill: float, terms: Floats) -> float:
+    """Return |units after|, so that their notional N is weight x (equity - fee x |sign N - units x fill|)."""
     fee = side * terms[FEE]
-    return float(weight * (equity + fee * held) / (1.0 + weight * fee * sign))
+    return float(weight * (equity + fee * units * fill) / ((1.0 + weight * fee * sign) * fill))
 
 
 @njit
-def _allowed(weight: float, sign: float, side: float, equity: float, held: float, terms: Floats) -> float:
-    """Return the notional of `_notional` within the margin tiers: at most leverage x equity in the tier where it lies."""
+def _allowed(weight: float, sign: float, side: float, equity: float, units: float, fill: float, terms: Floats) -> float:
+    """Return the size of `_size` within the margin tiers: at most leverage x equity in the tier where it lies."""
     count = int(terms[TIERS])
     if count == 0:
-        return _notional(weight, sign, side, equity, held, terms)
+        return _size(weight, sign, side, equity, units, fill, terms)
     found = _ZERO
     for tier in range(count):
         at = TIER + tier * TIER_WIDTH
         capped = min(weight, terms[at + LEVERAGE])
-        found = max(_notional(capped, sign, side, equity, held, terms), terms[at + LOWER])
-        if tier + 1 == count or found <= terms[at + TIER_WIDTH + LOWER]:
+        found = max(_size(capped, sign, side, equity, units, fill, terms), terms[at + LOWER] / fill)
+        if tier + 1 == count or found * fill <= terms[at + TIER_WIDTH + LOWER]:
             break
     return found
 
@@ -101,14 +101,12 @@ def rebalance(target: float, cash: float, units: float, price: float, terms: Flo
         return units, fill
     after = _ZERO
     if weight > _ZERO:
-        held = units * fill
-        notional = _allowed(weight, sign, side, cash + held, held, terms)
-        after = max(notional, _ZERO) / fill
+        after = max(_allowed(weight, sign, side, cash + units * fill, units, fill, terms), _ZERO)
         if terms[PER_UNIT] > _ZERO:
             after = math.floor(after * terms[PER_UNIT] + _TIE) / terms[PER_UNIT]
-        after *= sign
+        after = sign * after if after > _DUST else _ZERO
     change = side * (after - units)
-    if change <= _DUST * abs(units) or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
+    if change <= _DUST * max(1.0, abs(units)) or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
         return units, fill
     return after + _ZERO, fill
 

@@ -139,7 +139,7 @@ def _close_part(
     """Book a closed trade of `closed` units; `given_up` is what the account does not have and so does not lose."""
     units = state[UNITS]
     side = 1.0 if units > _ZERO else -1.0
-    share = closed / abs(units)
+    share = 1.0 if closed == abs(units) else closed / abs(units)
     fees = state[ENTRY_FEES] * share
     funding = state[ENTRY_FUNDING] * share
     state[ENTRY_FEES] -= fees
@@ -190,7 +190,7 @@ def trade(
         state[ENTRY_PRICE] = (abs(before) * state[ENTRY_PRICE] + size * price) / abs(after)
         state[ENTRY_FEES] += fee
     elif after * before < _ZERO:
-        exit_fee = fee * abs(before) / size
+        exit_fee = rate * abs(before) * price
         _close_part(state, t, abs(before), price, exit_fee, given_up, reason, record)
         _open_part(state, t, price, fee - exit_fee)
     else:
@@ -251,6 +251,7 @@ def _levels(state: Floats, t: int, market: Market, genes: Floats) -> None:
     if genes[TAKE_ATR] > _ZERO:
         take = min(take, entry + genes[TAKE_ATR] * market.rows[(t - 1) * ROW + ATR])
     state[STOP_LEVEL], state[TAKE_LEVEL] = stop, take
+    state[LADDER_LEVEL], state[NEXT_EVENT] = math.inf, _NEVER
 
 
 @njit

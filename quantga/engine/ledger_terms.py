@@ -21,8 +21,8 @@ type Floats = NDArray[np.float64]
 From TIER on, LOWER, LEVERAGE, RATE and DEDUCTION of each tier."""
 (LOWER, LEVERAGE, RATE, DEDUCTION, TIER_WIDTH) = range(5)
 
-(VOL_TARGET, SIZE, STOP, STOP_ATR, TAKE, TAKE_ATR, LATCH, BAND, MAX_HOLD, STEPS, LADDER) = range(11)
-"""Places in a row of genes. STEPS: length of the ladder; from LADDER on, age (bars) and profit of each step."""
+(VOL_TARGET, SIZE, STOP, STOP_ATR, TAKE, TAKE_ATR, LATCH, BAND, MAX_HOLD, EXITS, STEPS, LADDER) = range(12)
+"""Places in a row of genes. EXITS: 1 if any gene closes a position. STEPS: length of the ladder; from LADDER on, age (bars) and profit of each step."""
 
 
 def encode_terms(costs: Costs, base: str) -> Floats:
@@ -53,5 +53,6 @@ def encode_genes(genes: Sequence[Genes], costs: Costs) -> Floats:
         if costs.stops:
             row[STOP : TAKE_ATR + 1] = gene.stop, gene.stop_atr, gene.take, gene.take_atr
             row[MAX_HOLD], row[STEPS] = gene.max_hold, len(gene.ladder)
+            row[EXITS] = bool(row[STOP : TAKE_ATR + 1].any() or gene.max_hold or gene.ladder)
             row[LADDER : LADDER + 2 * len(gene.ladder)] = [number for step in gene.ladder for number in step]
     return rows

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, getcontext
 
 getcontext().prec = 45
 
-TIE, DUST = Decimal("1e-6"), Decimal("1e-9")
+TIE, DUST = Decimal("1e-6"), Decimal("1e-12")
 D0, D1 = Decimal(0), Decimal(1)
 
 
@@ -201,7 +201,7 @@ class Account:
         if price <= 0:
             return
         after = sign * self.size(weight, sign, buys, price)
-        wrong_way = (after - units if buys else units - after) <= DUST * abs(units)
+        wrong_way = (after - units if buys else units - after) <= DUST * max(D1, abs(units))
         small = self.costs.lots and after != 0 and abs(after - units) * price < self.cost("min_notional")
         if wrong_way or small:
             return
@@ -231,7 +231,7 @@ class Account:
         if self.costs.lots:
             lot = Decimal(10) ** -self.size_decimals
             size = (size / lot + TIE).to_integral_value(ROUND_FLOOR) * lot
-        return size
+        return size if size > DUST else D0
 
     def order(self, t: int, after: Decimal, price: Decimal, rate: Decimal, reason: str) -> None:
         units = self.held()

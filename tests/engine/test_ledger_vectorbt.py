@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 MARKETS = ("binance_perp/1h/BTCUSDT", "hyperliquid_perp/4h/ETH", "binance_spot/1h/SOLUSDT")
 COSTS = Costs(fee=0.00045, slippage=0.0002, funding=False)
-PROGRAMS, SAMPLE = 240, 70
+PROGRAMS, SAMPLE = 240, 60
 CLOSED = 1
 
 
