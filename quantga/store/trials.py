@@ -19,8 +19,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from quantga.errors import ConfigError, Conflict, ManifestMismatch, StoreError, Transient
+from quantga.errors import ConfigError, Conflict, ManifestMismatch, MissingBars, StoreError, Transient
 from quantga.lang.bars import Bars
+from quantga.store.ingest.times import iso
 from quantga.store.lake import Lake, sha256, to_json
 from quantga.store.manifest import Manifest
 from quantga.store.market import load_holdout, select
@@ -205,17 +206,19 @@ def open_holdout(  # noqa: PLR0913 (what is opened, by whom, on which terms)
     alpha: float = 0.05,
     second_look: bool = False,
     warmup: int = 0,
+    since: int = 0,
 ) -> tuple[Row, Permission, Mapping[str, Bars]]:
     """Record a look at the locked bars of `symbols`, then return its row, its permission and the bars.
 
     The row is written before a bar is read: whoever sees the holdout has been counted. The same run may come again, after
-    a crash: it is the same look.
+    a crash: it is the same look. `since` (ms UTC) leaves out what lies before it, for new bars behind a holdout that was
+    opened: see `fresh_since`; `warmup` bars before the first come along in any case, unless there are none.
 
     Raises:
         LockedBars: the holdout was seen before, see `quantga.trust.holdout.may_look`.
         MissingBars: a symbol is not in the dataset.
     """
-    spans = holdout_spans(manifest, symbols)
+    spans = holdout_spans(manifest, symbols, since)
     key = f"{run}/look"
     granted: list[Permission] = []
 
@@ -228,13 +231,32 @@ def open_holdout(  # noqa: PLR0913 (what is opened, by whom, on which terms)
         return entry("look", key, run, spans, level=permission.level, note=permission.words)
 
     row = ledger.append(judged)
-    return row, granted[-1], load_holdout(ledger.lake, manifest, symbols, warmup)
+    market = load_holdout(ledger.lake, manifest, symbols, warmup)
+    first = since - warmup * manifest.interval_ms
+    return row, granted[-1], {symbol: bars.between(first, int(bars.time[-1]) + 1) for symbol, bars in market.items()}
 
 
-def holdout_spans(manifest: Manifest, symbols: Sequence[str]) -> tuple[Span, ...]:
-    """Return the locked part of each symbol, by base asset."""
+def holdout_spans(manifest: Manifest, symbols: Sequence[str], since: int = 0) -> tuple[Span, ...]:
+    """Return the locked part of each symbol, from `since` on (ms UTC), by base asset.
+
+    Raises:
+        MissingBars: a symbol has no bars since.
+    """
     parts = [manifest.instrument(symbol) for symbol in select(manifest, symbols)]
-    return tuple(Span(part.base, manifest.interval, part.locked_from, part.end) for part in parts)
+    late = next((part for part in parts if since >= part.end), None)
+    if late is not None:
+        raise MissingBars(
+            f"{late.symbol} has no bars after {iso(since)} UTC, where the last look ended: import newer ones"
+        )
+    return tuple(Span(part.base, manifest.interval, max(part.locked_from, since), part.end) for part in parts)
+
+
+def fresh_since(ledger: Ledger, manifest: Manifest, symbols: Sequence[str]) -> int:
+    """Return from when on (ms UTC) nobody has seen the locked bars of `symbols`: 0 if all of them are fresh."""
+    spans = holdout_spans(manifest, symbols)
+    seen = [span for look in ledger.looks() for span in look.spans]
+    seen += [span for search in ledger.searches() for span in search.spans]
+    return max((span.end for span in seen if _meet([span], spans)), default=0)
 
 
 def searched_spans(manifest: Manifest, symbols: Sequence[str], start: int, end: int) -> tuple[Span, ...]:

@@ -10,10 +10,20 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from quantga.errors import ConfigError, Conflict, LockedBars, ManifestMismatch
+from quantga.errors import ConfigError, Conflict, LockedBars, ManifestMismatch, MissingBars
 from quantga.store.lake import open_lake
 from quantga.store.market import Query, find_dataset
-from quantga.store.trials import Head, Ledger, Row, entry, holdout_spans, open_holdout, searched_spans, verify
+from quantga.store.trials import (
+    Head,
+    Ledger,
+    Row,
+    entry,
+    fresh_since,
+    holdout_spans,
+    open_holdout,
+    searched_spans,
+    verify,
+)
 from quantga.trust.holdout import Span
 from tests.store.made import DAY, START, candles, rows, write
 
@@ -208,6 +218,22 @@ def test_one_more_bar_resets_nothing(lake, bring, dataset, tmp_path):
     assert newer.id != dataset.id
     with pytest.raises(LockedBars, match="answers once"):
         open_holdout(Ledger(lake), newer, ["BTCUSDT"], "r2")
+
+
+def test_new_bars_behind_an_opened_holdout_are_fresh(lake, bring, dataset, tmp_path):
+    ledger = Ledger(lake)
+    assert fresh_since(ledger, dataset, ["BTC"]) == 0
+    open_holdout(ledger, dataset, ["BTC"], "r1")
+    end = dataset.instrument("BTCUSDT").end
+    assert fresh_since(ledger, dataset, ["BTC"]) == end
+    with pytest.raises(MissingBars, match="import newer ones"):
+        open_holdout(ledger, dataset, ["BTC"], "r2", since=end)
+    bring(write(tmp_path / "more/BTCUSDT.parquet", candles(24 * 401)), venue="binance", interval="1h")
+    newer = find_dataset(lake, Query(("BTCUSDT",)))
+    row, granted, market = open_holdout(ledger, newer, ["BTC"], "r2", since=end, warmup=5)
+    assert (row.entry.spans[0].start, granted.number, granted.level) == (end, 1, 0.05)
+    assert int(market["BTCUSDT"].time[5]) == end
+    assert len(market["BTCUSDT"]) == 29
 
 
 def test_a_holdout_that_was_searched_stays_shut(lake, dataset):
