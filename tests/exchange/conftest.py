@@ -198,7 +198,8 @@ class Venue:
         command += [*(["--replay", str(self.replay)] if self.replay else []), *credit, *self.options]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
-        for _ in range(400):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             try:
                 self.info({"type": "allMids"})
             except OSError:

@@ -313,7 +313,7 @@ def test_books_keep_their_cadence(running):
 
     books = [frame["data"] for frame in running(story) if frame["channel"] == "l2Book"]
     fast = [book for book in books if book.get("fast")]
-    assert 4 <= len(fast) <= 6
+    assert 3 <= len(fast) <= 6
     assert 1 <= len(books) - len(fast) <= 2
 
 
