@@ -138,7 +138,15 @@ def measure(singles: int = 3000, batches: int = 500) -> Json:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "quantga.cli.exchange", "--port", str(port), "--no-limits"]
+        command = [
+            sys.executable,
+            "-c",
+            "from quantga.cli import main; main()",
+            "exchange",
+            "--port",
+            str(port),
+            "--no-limits",
+        ]
         command += ["--state", f"{folder}/state", "--replay", f"{folder}/bars"]
         command += [f"--account={key.address}=10000000" for key in [*keys, *single_keys]]
         url = f"http://127.0.0.1:{port}"

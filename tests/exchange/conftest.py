@@ -194,7 +194,16 @@ class Venue:
 
     def start(self) -> None:
         credit = [f"--account={address}={usdc}" for address, usdc in self.accounts.items()]
-        command = [sys.executable, "-m", "quantga.cli.exchange", "--port", str(self.port), "--state", str(self.state)]
+        command = [
+            sys.executable,
+            "-c",
+            "from quantga.cli import main; main()",
+            "exchange",
+            "--port",
+            str(self.port),
+            "--state",
+            str(self.state),
+        ]
         command += [*(["--replay", str(self.replay)] if self.replay else []), *credit, *self.options]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))

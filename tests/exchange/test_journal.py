@@ -214,7 +214,15 @@ def test_a_restart_keeps_positions_nonces_and_the_clock(venues, keys):
     assert venue.stop() == 0
     venue.start()
     assert venue.control(do="status")["digest"] == before["digest"]
-    command = [sys.executable, "-m", "quantga.cli.exchange", "fund", "--port", str(venue.port)]
+    command = [
+        sys.executable,
+        "-c",
+        "from quantga.cli import main; main()",
+        "exchange",
+        "fund",
+        "--port",
+        str(venue.port),
+    ]
     subprocess.run([*command, f"{keys[0].address}=250.5"], check=True, capture_output=True)
     credited = venue.info({"type": "clearinghouseState", "user": keys[0].address})["marginSummary"]["accountValue"]
     assert float(credited) == pytest.approx(float(state["marginSummary"]["accountValue"]) + 250.5)
