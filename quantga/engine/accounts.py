@@ -189,7 +189,7 @@ def behaviour_of(wanted: Floats, origin: int) -> np.uint64:
 def _behave(wanted: Floats, number: int, behaviour: np.uint64, code: int) -> tuple[np.uint64, int]:
     """Return the hash and the last rounded position after these bars, of which the first has this number."""
     n = len(wanted)
-    value = code / ROUNDING
+    value = math.nan  # the last one looked at
     for begin_row in range(0, n, _QUIET):
         end_row = min(begin_row + _QUIET, n)
         changed = False
@@ -198,12 +198,12 @@ def _behave(wanted: Floats, number: int, behaviour: np.uint64, code: int) -> tup
         if not changed:
             continue
         for i in range(begin_row, end_row):
-            if not math.isnan(wanted[i]):
-                rounded = math.floor(wanted[i] * ROUNDING + 0.5)
+            if wanted[i] != value and not math.isnan(wanted[i]):
+                value = wanted[i]
+                rounded = math.floor(value * ROUNDING + 0.5)
                 if rounded != code:
                     behaviour += _scatter(np.uint64(number + i)) * np.uint64(rounded - code)
                     code = rounded
-        value = code / ROUNDING
     return behaviour, code
 
 

@@ -107,7 +107,8 @@ def carry_audited(plan: Plan, asset: Asset, costs: Costs) -> tuple[Kept, Ints]:
 def settle(wanted: Floats, asset: Asset, costs: Costs) -> Outcome:
     """Return what VectorBT makes of the wanted positions float64[n], in the ledger's own terms.
 
-    A ruined account (no equity at a close) is frozen at 0 from there on, and marked.
+    A ruined account (no equity at a close) is frozen at 0 from there on, and marked; the trade that ruined it is not
+    among the closed ones, and its figures are not the ledger's.
     """
     bars = asset.bars
     target = targets(wanted, bars)
@@ -120,13 +121,15 @@ def settle(wanted: Floats, asset: Asset, costs: Costs) -> Outcome:
     units = np.where(carried >= 0, units[carried], 0.0)
     state = begin(1, asset.terms)[0]
     state[ACTED] = math.nan if np.isnan(target).all() else 0.0
-    outcome = Outcome(equity, units, equity[asset.days.last_row], _trades(portfolio, rows), state)
-    _count(outcome, portfolio.orders.records, asset, costs)
+    trades, orders = _trades(portfolio, rows), portfolio.orders.records
     dead = np.flatnonzero(equity <= 0)
     if len(dead):
         equity[dead[0] :] = units[dead[0] :] = 0.0
         state[RUINED] = state[T_LIQUIDATED] = 1.0
-        outcome.daily[:] = equity[asset.days.last_row]
+        trades = trades[trades[:, TRADE.index("exit_row")] <= dead[0]]
+        orders = orders[rows[orders["idx"]] <= dead[0]]
+    outcome = Outcome(equity, units, equity[asset.days.last_row], trades, state)
+    _count(outcome, orders, asset, costs)
     return outcome
 
 

@@ -241,3 +241,14 @@ def test_elementary_functions_at_their_ends():
     assert math.isnan(elementary.exp(math.nan))
     assert (elementary.power(0.0, 3.0), elementary.power(1.0, 77.0)) == (0.0, 1.0)
     assert elementary.log(5e-324) == pytest.approx(math.log(5e-324), rel=1e-15)
+
+
+def test_every_key_and_column_is_documented():
+    from quantga.engine.backtest import backtest
+    from quantga.lang.parse import parse
+    from tests.conftest import ROOT
+    from tests.engine.markets import made_market
+
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    trades = backtest(parse("when(gt(close, open), long, short)"), made_market(1, 100)).trades
+    assert [key for key in (*KEYS, *trades.column_names) if f"`{key}`" not in text] == []
