@@ -6,7 +6,13 @@ import random
 import time
 
 import pytest
-from hyperliquid.utils.signing import get_timestamp_ms, sign_l1_action
+from hyperliquid.utils.signing import (
+    get_timestamp_ms,
+    sign_agent,
+    sign_l1_action,
+    sign_usd_class_transfer_action,
+    sign_usd_transfer_action,
+)
 
 NASTY = [
     *(
@@ -60,6 +66,11 @@ ACTIONS = [
     {"type": "reserveRequestWeight", "weight": 1},
     {"type": "noop"},
 ]
+USER_SIGNED = {
+    "usdClassTransfer": (sign_usd_class_transfer_action, {"amount": "1", "toPerp": False}),
+    "usdSend": (sign_usd_transfer_action, {"destination": "0x" + "1" * 40, "amount": "1"}),
+    "approveAgent": (sign_agent, {"agentAddress": "0x" + "3" * 40, "agentName": "x"}),
+}
 INFOS = [
     {"type": "clearinghouseState", "user": "0x" + "1" * 40, "dex": ""},
     {"type": "userFillsByTime", "user": "0x" + "1" * 40, "startTime": 0, "endTime": None, "aggregateByTime": False},
@@ -93,7 +104,7 @@ def mutated(stream, original):
         for key in path[:-1]:
             parent = parent[key]
         act = stream.random()
-        if act < 0.65 or isinstance(parent, list):
+        if act < 0.65 or isinstance(parent, list) or parent is body:
             parent[path[-1]] = copy.deepcopy(stream.choice(NASTY))
         elif act < 0.8:
             del parent[path[-1]]
@@ -107,8 +118,12 @@ def mutated(stream, original):
 def signed(stream, key, action, nonce):
     """A body whose signature is right for the action as mutated, where it can be signed at all."""
     body = {"action": action, "nonce": nonce, "vaultAddress": None, "expiresAfter": None}
+    kind = action.get("type") if isinstance(action, dict) else None
     try:
-        body["signature"] = sign_l1_action(key, action, None, nonce, None, False)
+        if isinstance(kind, str) and kind in USER_SIGNED:
+            body["signature"] = USER_SIGNED[kind][0](key, action, False)
+        else:
+            body["signature"] = sign_l1_action(key, action, None, nonce, None, False)
     except Exception:  # noqa: BLE001 -- what cannot be signed is sent with a bad signature
         body["signature"] = {"r": "0x1", "s": "0x2", "v": stream.choice((27, 28, 0, 99))}
     return body
@@ -140,13 +155,121 @@ def test_mutated_bodies(venue, keys, seed):
     for _ in range(250):
         nonce += 1
         original = stream.choice(ACTIONS)
+        if stream.random() < 0.2:
+            kind = stream.choice(list(USER_SIGNED))
+            original = {"type": kind, **USER_SIGNED[kind][1], "time" if kind == "usdSend" else "nonce": nonce}
         body = signed(stream, keys[3], mutated(stream, original), nonce)
         if stream.random() < 0.2:
             body = mutated(stream, body)
-        valid_answer(*venue.raw("/exchange", json.dumps(body).encode()), "/exchange")
+        status, text = venue.raw("/exchange", json.dumps(body).encode())
+        valid_answer(status, text, "/exchange")
         body = mutated(stream, stream.choice(INFOS))
         valid_answer(*venue.raw("/info", json.dumps(body).encode()), "/info")
     assert venue.info({"type": "allMids"})
+
+
+DECIMALS = ["0", "-1", "0.00000001", "1", "10", "70000", "80000.5", "99999999", "9" * 30, "0.1"]
+WHOLES = [0, 1, 2, 3, 5, 40, 2**31, 2**32 - 1]
+TIMES = [0, 1, 2**40, 2**63, 2**64 - 1]
+TEXTS = [
+    "",
+    "x",
+    "a b",
+    "\u0000",
+    "\U0001f600",
+    "x" * 17,
+    "bot valid_until 99999999999999",
+    "0x" + "1" * 40,
+    "-",
+    "1 subaccount:0x1",
+]
+
+
+def strange_order(stream):
+    kind = {"limit": {"tif": stream.choice(("Gtc", "Ioc", "Alo"))}}
+    if stream.random() < 0.4:
+        kind = {"trigger": {"isMarket": stream.random() < 0.5, "triggerPx": stream.choice(DECIMALS)}}
+        kind["trigger"]["tpsl"] = stream.choice(("tp", "sl"))
+    row = {"a": stream.choice((0, 1, 2, *WHOLES)), "b": stream.random() < 0.5, "p": stream.choice(DECIMALS)}
+    row |= {"s": stream.choice(DECIMALS), "r": stream.random() < 0.4, "t": kind}
+    return {**row, "c": f"0x{stream.randrange(4):032x}"} if stream.random() < 0.5 else row
+
+
+def strange_action(stream, nonce):
+    """An action of the right types with the strangest values: all of these are signed and reach the engine."""
+    oid = stream.choice((0, 5, 2**63, 2**64 - 1, 1_000_001 + stream.randrange(300)))
+    orders = [strange_order(stream) for _ in range(stream.choice((0, 1, 1, 2, 3, 210)))]
+    modified = {"oid": stream.choice((oid, f"0x{stream.randrange(4):032x}")), "order": strange_order(stream)}
+    grouping = stream.choice(("na", "na", "normalTpsl", "positionTpsl", {"p": stream.choice(TIMES)}))
+    made = [
+        {"type": "order", "orders": orders, "grouping": grouping},
+        {
+            "type": "order",
+            "orders": orders,
+            "grouping": "na",
+            "builder": {"b": "0x" + "1" * 40, "f": stream.choice(TIMES)},
+        },
+        {"type": "cancel", "cancels": [{"a": stream.choice(WHOLES), "o": oid}] * stream.choice((0, 1, 2))},
+        {
+            "type": "cancelByCloid",
+            "cancels": [{"asset": stream.choice(WHOLES), "cloid": f"0x{stream.randrange(4):032x}"}],
+        },
+        {"type": "modify", **modified},
+        {"type": "batchModify", "modifies": [modified] * stream.choice((0, 1, 2))},
+        {"type": "scheduleCancel", "time": stream.choice(TIMES)},
+        {
+            "type": "updateLeverage",
+            "asset": stream.choice(WHOLES),
+            "isCross": stream.random() < 0.5,
+            "leverage": stream.choice(WHOLES),
+        },
+        {
+            "type": "updateIsolatedMargin",
+            "asset": stream.choice(WHOLES),
+            "isBuy": True,
+            "ntli": stream.choice((0, 1, -1, 2**62, -(2**63))),
+        },
+        {"type": "setReferrer", "code": stream.choice(TEXTS)},
+        {"type": "reserveRequestWeight", "weight": stream.choice(TIMES)},
+        {
+            "type": "usdClassTransfer",
+            "amount": stream.choice((*DECIMALS, *TEXTS)),
+            "toPerp": stream.random() < 0.5,
+            "nonce": nonce,
+        },
+        {
+            "type": "usdSend",
+            "destination": stream.choice(TEXTS),
+            "amount": stream.choice((*DECIMALS, *TEXTS)),
+            "time": nonce,
+        },
+        {
+            "type": "approveAgent",
+            "agentAddress": f"0x{stream.randrange(5):040x}",
+            "agentName": stream.choice(TEXTS),
+            "nonce": nonce,
+        },
+    ]
+    return stream.choice(made)
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_strange_values_validly_signed(venue, keys, seed):
+    stream, nonce, ok = random.Random(seed), get_timestamp_ms() + seed * 10_000, 0
+    for _ in range(300):
+        nonce += 1
+        body = signed(stream, keys[1], strange_action(stream, nonce), nonce)
+        status, text = venue.raw("/exchange", json.dumps(body).encode())
+        assert status == 200, (status, text, body)
+        valid_answer(status, text, "/exchange")
+        answer = json.loads(text)
+        assert "does not exist" not in text, (answer, body)
+        assert "Must deposit" not in text, (answer, body)
+        ok += answer["status"] == "ok"
+    assert ok > 50
+    digest = venue.control(do="status")["digest"]
+    venue.fault("restart")
+    assert venue.control(do="status")["digest"] == digest
 
 
 RAW = [
