@@ -56,7 +56,7 @@ CLASSICS: dict[str, str] = {
     ),
     "time of day": "when(within(hour, 21, 23), long, flat)",
     "weekend": "when(within(weekday, 5, 6), flat, when(gt(change(close, 24), 0), long, short))",
-    "funding carry": "when(gt(mul(funding_mean(24), 10000), 0.15), short, when(lt(mul(funding_mean(24), 10000), 0.05), long, hold))",
+    "funding carry": "when(gt(funding_mean(24), funding_mean(168)), short, long)",
     "funding extreme": "when(gt(funding_z(168), 2), short, when(lt(funding_z(168), -2), long, hold))",
     "lead-lag": "when(gt(ref_ret, 0.01), long, when(lt(ref_ret, -0.01), short, hold)) with max_hold=6",
     "relative value": "scale(neg(squash(zscore(sub(change(close, 24), change(ref_close, 24)), 168))))",
