@@ -27,6 +27,7 @@ from quantga.lang.jit import njit
 
 _TIE = 1e-6  # of a lot or a tick: a quotient this close to a whole number is that number
 _DUST = 1e-12  # units: a smaller position is none, a smaller order (or part of a large position) is rounding
+_REST = 1e-9  # of the position before the order: a smaller one after it is none
 _FIGURES = 5
 _ZERO = 0.0
 
@@ -104,7 +105,7 @@ def rebalance(target: float, cash: float, units: float, price: float, terms: Flo
         after = max(_allowed(weight, sign, side, cash + units * fill, units, fill, terms), _ZERO)
         if terms[PER_UNIT] > _ZERO:
             after = math.floor(after * terms[PER_UNIT] + _TIE) / terms[PER_UNIT]
-        after = sign * after if after > _DUST else _ZERO
+        after = sign * after if after > max(_DUST, _REST * abs(units)) else _ZERO
     change = side * (after - units)
     if change <= _DUST * max(1.0, abs(units)) or (after != _ZERO and change * fill < terms[MIN_NOTIONAL]):
         return units, fill

@@ -231,7 +231,7 @@ class Account:
         if self.costs.lots:
             lot = Decimal(10) ** -self.size_decimals
             size = (size / lot + TIE).to_integral_value(ROUND_FLOOR) * lot
-        return size if size > DUST else D0
+        return size if size > max(DUST, abs(self.held()) * Decimal("1e-9")) else D0
 
     def order(self, t: int, after: Decimal, price: Decimal, rate: Decimal, reason: str) -> None:
         units = self.held()
