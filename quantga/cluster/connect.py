@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ import ray
 from quantga.errors import ClusterError, ConfigError
 from quantga.settings import Cluster, ray_address
 
+_PATIENCE_S = 10.0
 _STORE_BYTES = 512 * 1024 * 1024
 
 
@@ -32,6 +34,7 @@ def connect(cluster: Cluster) -> Iterator[int]:
         yield _workers(cluster)
         return
     address = address_of(cluster)
+    _require_listener(address)
     try:
         ray.init(**(_local(cluster) if address == "local" else {"address": address}), **_quiet())
     except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
@@ -45,6 +48,17 @@ def connect(cluster: Cluster) -> Iterator[int]:
 def address_of(cluster: Cluster) -> str:
     """Return the address: the setting's (`--address`), else what the surroundings name, else "local"."""
     return cluster.address or ray_address() or "local"
+
+
+def _require_listener(address: str) -> None:
+    """Raise ClusterError where nobody listens at `host:port`: Ray itself would try for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no Ray listens at {address} ({_first_line(error)}): {_advice(address)}") from error
 
 
 def _workers(cluster: Cluster) -> int:
