@@ -32,6 +32,7 @@ FLOORS = {
     "service": 4,
     "telemetry": 4,
     "report": 4,
+    "bench": 4,
     "secrets": 4,
     "api": 4,
     "cli": 4,
@@ -41,8 +42,8 @@ FLOORS = {
 # Where a library may be imported: modules (all of a package where the name ends in a dot).
 ONLY_IN = {
     "ray": ("cluster.", "live.feed", "live.trader"),
-    "vectorbt": ("engine.auditor",),
-    "deap": ("evolve.",),
+    "vectorbt": ("engine.auditor", "bench.baselines_series", "bench.baselines_vectorbt"),
+    "deap": ("evolve.", "bench.baselines"),
     "duckdb": ("store.",),
     "hyperliquid": ("venue.", "exchange."),
 }
@@ -56,8 +57,8 @@ OUTSIDE = {
     *("pickle", "requests", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading"),
     *("urllib", "urllib3", "websockets", "logging", "rich", "typer", "pydantic", "pydantic_settings", "plotly"),
 }
-# The compiler's cache has a folder.
-LANG_EXEMPT = {"lang.jit"}
+# The compiler's cache has a folder, and filling it takes a while that is told.
+EXEMPT = {"lang.jit", "engine.warm"}
 # What decides a number knows no clock, no chance that is not a named stream, no file and no network.
 FORBIDDEN = {
     "lang": CLOCKS | CHANCE | OUTSIDE | {"ray", "scipy", "deap"},
@@ -158,7 +159,7 @@ def _import_faults(module: Module, item: Import) -> Iterator[str]:
         yield f"`{item.root}` is imported only in {', '.join(allowed) or 'no module'}"
     elif item.root in INSIDE_FUNCTIONS and item.at_top:
         yield f"`{item.root}` takes seconds to import: import it inside the function that needs it"
-    if item.root in FORBIDDEN.get(module.part, set()) and module.name not in LANG_EXEMPT:
+    if item.root in FORBIDDEN.get(module.part, set()) and module.name not in EXEMPT:
         yield f"`{module.part}` is pure: it does not import `{item.root}`"
 
 
@@ -173,7 +174,7 @@ def _use_faults(module: Module, tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"the environment is read in settings.py, not here ({', '.join(sorted(taken))})"
         if module.part != "streams" and _draws_globally(name):
             yield node.lineno, f"`{name}` is nobody's stream: draw from quantga.streams"
-        if module.part in PURE and module.name not in LANG_EXEMPT:
+        if module.part in PURE and module.name not in EXEMPT:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"open", "print"}:
                 yield node.lineno, f"`{module.part}` is pure: no {node.func.id}()"
             if name.endswith((".now", ".utcnow", ".today")):
