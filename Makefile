@@ -40,11 +40,11 @@ $(STAMP): $(LOCK) pyproject.toml .python-version
 	@touch $@
 
 .PHONY: demo
-demo: $(STAMP) ## The main job: evolve on a market with a planted edge and on its twin without; writes a report
+demo: warm ## The main job: evolve on a market with a planted edge and on its twin without; writes a report
 	@$(BIN)/quantga demo
 
 .PHONY: test
-test: check ## Everything that must hold: `make check`, then the tests
+test: check warm ## Everything that must hold: `make check`, then the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: check

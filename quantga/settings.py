@@ -51,13 +51,16 @@ class Data(_Section):
 class CostsSection(_Section):
     """What trading costs; the fields of `quantga.Costs`, where each is described."""
 
-    fee: Annotated[float, Field(ge=0, lt=0.1)] = 0.00045
-    slippage: Annotated[float, Field(ge=0, lt=0.1)] = 0.0002
+    fee: Annotated[float, Field(ge=0, le=0.05)] = 0.00045
+    maker: Annotated[float, Field(ge=-0.01, le=0.05)] = 0.00015
+    slippage: Annotated[float, Field(ge=0, le=0.2)] = 0.0002
     funding: bool = True
     lots: bool = False
     margin: bool = True
     stops: bool = True
-    capital: Annotated[float, Field(gt=0)] = 10_000.0
+    capital: Annotated[float, Field(ge=1e-3, le=1e15)] = 10_000.0
+    max_leverage: Annotated[float, Field(ge=0.01, le=50)] = 10.0
+    min_notional: Annotated[float, Field(ge=0, le=1e9)] = 10.0
 
 
 class Search(_Section):

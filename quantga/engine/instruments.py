@@ -92,6 +92,18 @@ def instrument(base: str, given: Iterable[Instrument] = ()) -> Instrument:
     if base in TABLE:
         return TABLE[base]
     raise DataError(
-        f"no lot size and margin tiers are known for {base or 'a market without a base asset'}: turn `lots` and `margin` "
-        f"off, or give them, e.g. instruments=(Instrument({base or 'FOO'!r}, 2, ((0, 5),)),)"
+        f"no lot size is known for {base or 'a market without a base asset'}: turn `lots` off, "
+        f"or give it, e.g. instruments=(Instrument({base or 'FOO'!r}, 2, ((0, 5),)),)"
     )
+
+
+STRICTEST = Instrument("", 0, _TIERS[3])
+"""Margin of an asset that nobody knows: the least leverage that the venue grants any perpetual."""
+
+
+def margined(base: str, given: Iterable[Instrument] = ()) -> Instrument:
+    """Return the instrument whose margin tiers bind a base asset: its own, or the strictest of the venue."""
+    try:
+        return instrument(base, given)
+    except DataError:
+        return STRICTEST

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantga.engine.costs import Costs
-from quantga.engine.instruments import MAX_DECIMALS, instrument
+from quantga.engine.instruments import MAX_DECIMALS, instrument, margined
 from quantga.lang.genes import Genes
 
 type Floats = NDArray[np.float64]
@@ -26,19 +26,18 @@ From TIER on, LOWER, LEVERAGE, RATE and DEDUCTION of each tier."""
 
 
 def encode_terms(costs: Costs, base: str) -> Floats:
-    """Return the terms of trading `base`. DataError if lots or margin are on and nobody knows the asset."""
+    """Return the terms of trading `base`. DataError if lots are on and nobody knows the asset's."""
     terms = np.zeros(TIER)
     terms[FEE], terms[MAKER], terms[SLIPPAGE] = costs.fee, costs.maker, costs.slippage
     terms[CAPITAL], terms[MAX_LEVERAGE] = costs.capital, costs.max_leverage
-    if not (costs.lots or costs.margin):
-        return terms
-    traded = instrument(base, costs.instruments)
     if costs.lots:
+        traded = instrument(base, costs.instruments)
         terms[MIN_NOTIONAL] = costs.min_notional
         terms[PER_UNIT] = 10.0**traded.size_decimals
         terms[PRICE_DECIMALS] = MAX_DECIMALS - traded.size_decimals
     if not costs.margin:
         return terms
+    traded = margined(base, costs.instruments)
     terms[TIERS] = len(traded.tiers)
     rows = [(*tier, *rule) for tier, rule in zip(traded.tiers, traded.maintenance(), strict=True)]
     return np.concatenate([terms, np.array(rows, dtype=np.float64).ravel()])

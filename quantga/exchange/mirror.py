@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
+import os
 import sys
 import time
 import urllib.error
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from quantga.errors import VenueError
 from quantga.exchange.assets import Asset
 from quantga.exchange.wire import WIRE_DECIMALS, scaled
+from quantga.streams import dice
 
 Json = Any
 INTERVALS = (("1m", 60_000), ("5m", 300_000), ("15m", 900_000), ("1h", 3_600_000), ("4h", 14_400_000))
@@ -123,7 +124,7 @@ class Mirror:
         """Follow for ever: connect again after every end, with a growing, jittered pause."""
         self._interval = next(name for name, length in INTERVALS if length == interval)
         watch = asyncio.ensure_future(self._watch())
-        pause = 0.5
+        pause, chance = 0.5, dice(os.getpid(), "reconnect")
         try:
             while True:
                 try:
@@ -132,7 +133,7 @@ class Mirror:
                     pause = 0.5
                 except (aiohttp.ClientError, OSError, TimeoutError, VenueError):
                     pause = min(LONGEST_PAUSE, pause * 2)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter
+                await asyncio.sleep(pause * chance.uniform(0.5, 1.0))
         finally:
             watch.cancel()
 

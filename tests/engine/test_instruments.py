@@ -7,7 +7,7 @@ import pytest
 
 from quantga.engine.costs import Costs
 from quantga.engine.instruments import TABLE, Instrument, instrument
-from quantga.engine.ledger_terms import encode_terms
+from quantga.engine.ledger_terms import LEVERAGE, TIER, TIERS, encode_terms
 from quantga.errors import ConfigError, DataError
 
 PERPS = ("BTC", "ETH", "SOL", "BNB", "DOGE", "LINK", "LTC", "ARB", "SUI", "AAVE", "CRV", "APT", "ADA")
@@ -48,13 +48,14 @@ def test_lots_are_those_of_the_recorded_metadata(market_data):
     assert {name: TABLE[name].size_decimals for name in seen} == seen
 
 
-def test_an_unknown_asset_is_refused_only_where_it_matters():
-    assert len(encode_terms(Costs(), "NOSUCH")) > 0
-    for costs in (Costs(lots=True), Costs(margin=True)):
-        with pytest.raises(DataError, match="NOSUCH"):
-            encode_terms(costs, "NOSUCH")
+def test_an_unknown_asset_has_the_strictest_margin_and_no_lots():
+    strict = encode_terms(Costs(margin=True), "NOSUCH")
+    assert strict[TIERS] == 1
+    assert strict[TIER + LEVERAGE] == min(one.max_leverage for one in TABLE.values())
+    with pytest.raises(DataError, match="NOSUCH"):
+        encode_terms(Costs(lots=True), "NOSUCH")
     given = Costs(lots=True, margin=True, instruments=(Instrument("NOSUCH", 2, ((0, 5),)),))
-    assert len(encode_terms(given, "NOSUCH")) > 0
+    assert encode_terms(given, "NOSUCH")[TIER + LEVERAGE] == 5
 
 
 def test_given_instruments_come_first():

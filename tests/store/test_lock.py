@@ -58,7 +58,6 @@ def test_each_venue_locks_its_own_history(tmp_path, bring):
     assert (other.venue, other.instruments[0].locked_from) == ("okx", START + 600 * HOUR)
 
 
-
 def test_what_does_not_overlap_or_has_another_interval_is_apart(tmp_path, bring):
     bring(write(tmp_path / "binance" / "BTCUSDT.csv", candles(100)))
     later = candles(100, START + 100 * HOUR)
