@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
+from quantga.cli.bench import bench_app
 from quantga.cli.console import say
 from quantga.cli.data import data_app
 from quantga.cli.demo import demo
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(catalog_app, name="catalog")
+app.add_typer(bench_app, name="bench")
 app.add_typer(exchange_app, name="exchange")
 for verb in (evolve, runs, show, report, backtest, sql, ops, warm, demo):
     app.command(verb.__name__)(verb)
