@@ -32,7 +32,7 @@ def against_operon(rows: int, trees: int = 500, laps: int = 5, seed: int = 5) ->
     value for overflow, loads every column for every program and clips the root. ConfigError if pyoperon is not installed.
     """
     try:
-        import pyoperon
+        import pyoperon  # noqa: PLC0415 (optional)
     except ImportError as error:
         raise ConfigError("pyoperon is not installed: `pip install pyoperon` adds this comparison") from error
     programs = arithmetic(trees, seed)
