@@ -164,6 +164,7 @@ class Pair(AbstractContextManager["Pair"]):
             here, there = spawn.Pipe()
             process = spawn.Process(target=_serve, args=(there, (programs[at : at + half], market, trial)))
             process.start()
+            there.close()  # so that a process that ends early is an error here, not a wait
             self._ends.append(here)
             self._processes.append(process)
 
