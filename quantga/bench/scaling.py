@@ -16,7 +16,7 @@ from quantga.engine.appraise import appraise
 from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 
-_IMPORT = "import time; s = time.process_time(); import quantga; print(time.process_time() - s)"
+_IMPORT = "import time; s = time.process_time(); import quantga; {}; print(time.process_time() - s)"
 _WARM = """
 import pickle, sys, time
 s = time.process_time()
@@ -43,9 +43,9 @@ def us_by_count(programs: Sequence[Program], bars: Bars, counts: Sequence[int], 
     return {name: one.typical * 1e6 for name, one in found.items()}
 
 
-def import_seconds(laps: int = 3) -> float:
-    """Return the median CPU seconds of `import quantga` in a fresh interpreter."""
-    return median(_seconds([_IMPORT]) for _ in range(laps))
+def import_seconds(use: str = "pass", laps: int = 3) -> float:
+    """Return the median CPU seconds of `import quantga` and a first `use` of it, in a fresh interpreter."""
+    return median(_seconds([_IMPORT.format(use)]) for _ in range(laps))
 
 
 def _seconds(arguments: list[str]) -> float:

@@ -53,6 +53,7 @@ def measure(market: Bars | None, *, quick: bool, say: Callable[[str], None]) -> 
     counts = (125, 500, 1_000) if quick else (125, 250, 500, 1_000, 2_000, 4_000)
     found["us_by_trees"] = us_by_count(random_population(few, counts[-1], SEED), few, counts)
     found["import_seconds"] = import_seconds()
+    found["import_and_appraise_seconds"] = import_seconds("quantga.appraise")
     return found
 
 

@@ -120,4 +120,5 @@ def _tell_parts(found: dict[str, Any]) -> None:
         give_table("arithmetic nodes, ns a row", header, [list(one.values()) for one in found["operon"]])
     give_table("programs appraised together", ("programs", "us each"), list(found["us_by_trees"].items()))
     give_table("machine", ("figure", "value"), _flat({**found["machine"], **found["floor"], "data": found["data"]}))
-    say(f"import quantga: {found['import_seconds']:.2f} s of CPU")
+    first = f"{found['import_and_appraise_seconds']:.2f} s with the first use of quantga.appraise"
+    say(f"import quantga: {found['import_seconds']:.2f} s of CPU, {first}")
