@@ -100,7 +100,8 @@ def dev_window(
 ) -> Window:
     """Return the part of [start, end) that a search on `symbols` may read; None leaves a side open.
 
-    One lock holds for all: the earliest among the symbols and the reference asset that they are joined with. A window
+    One lock holds for all: the earliest among the symbols and the reference asset that they are joined with; a reference
+    whose lock would take more than half of what is open is not joined. A window
     that reaches into the holdout is cut at the lock, and says so.
 
     Raises:
@@ -171,7 +172,7 @@ def load_holdout(lake: Lake, manifest: Manifest, symbols: Sequence[str], warmup:
 
 def _read(lake: Lake, manifest: Manifest, symbols: Sequence[str], start: int, end: int) -> dict[str, Bars]:
     found = {symbol: _market(lake, manifest, manifest.instrument(symbol), start, end) for symbol in symbols}
-    reference = _reference(manifest)
+    reference = _reference(manifest, [manifest.instrument(symbol) for symbol in symbols])
     if reference is None:
         return found
     other = found.get(reference.symbol)
@@ -215,13 +216,15 @@ def _features(lake: Lake, manifest: Manifest, part: Instrument, bars: Bars) -> d
     return found
 
 
-def _reference(manifest: Manifest) -> Instrument | None:
+def _reference(manifest: Manifest, parts: Sequence[Instrument]) -> Instrument | None:
+    """Return the one reference asset of the dataset, unless its lock would take more than half of what is open."""
     found = [one for one in manifest.instruments if one.base == REFERENCE]
-    return found[0] if len(found) == 1 else None
+    first, lock = min(part.first for part in parts), min(part.locked_from for part in parts)
+    return found[0] if len(found) == 1 and 2 * (found[0].locked_from - first) >= lock - first else None
 
 
 def _lock(manifest: Manifest, parts: Sequence[Instrument]) -> int:
-    reference = _reference(manifest)
+    reference = _reference(manifest, parts)
     return min(part.locked_from for part in [*parts, *([reference] if reference else [])])
 
 

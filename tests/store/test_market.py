@@ -108,11 +108,23 @@ def test_no_way_of_asking_reads_a_locked_bar(lake, market):
             assert np.isin(bars["ref_close"][~np.isnan(bars["ref_close"])], candles(N)["close"][:600]).all()
 
 
+def test_a_late_listing_is_not_locked_by_the_reference(tmp_path, lake, market, bring):
+    """BTC is locked from bar 600 on; what is listed at bar 550 keeps its own lock and goes without BTC's columns."""
+    late = bring(write(tmp_path / "binance" / "1h" / "SUIUSDT.csv", rows(candles(N), slice(550, N)))).datasets[0]
+    window = dev_window(late, ("SUI",))
+    assert (window.start, window.end) == (START + 550 * HOUR, START + (550 + 270) * HOUR)
+    bars = load(lake, late, ("SUI",))["SUIUSDT"]
+    assert "ref_close" not in bars.columns
+    with pytest.raises(MissingBars, match="SUIUSDT has 0 bars"):
+        load(lake, late, ("BTC", "SUI"), START, START + 500 * HOUR)
+
+
 def test_a_market_that_a_longer_history_locks_wholly(tmp_path, market, bring):
-    late = bring(write(tmp_path / "okx" / "BTC-USDT.csv", rows(candles(N), slice(700, N)))).datasets[0]
-    with pytest.raises(LockedBars, match="all of okx 1h is locked: another import of the same market"):
-        dev_window(late, ())
-    assert dev_window(late, (), unlocked=True).start == START + 700 * HOUR
+    """The same asset in another currency would show what is locked."""
+    late = bring(write(tmp_path / "binance" / "1h" / "BTCUSDC.csv", rows(candles(N), slice(700, N)))).datasets[0]
+    with pytest.raises(LockedBars, match="all of binance 1h is locked: another import of the same market"):
+        dev_window(late, ("BTCUSDC",))
+    assert dev_window(late, ("BTCUSDC",), unlocked=True).start == START + 700 * HOUR
 
 
 def test_the_holdout_with_what_warms_it_up(lake, market):
