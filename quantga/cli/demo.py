@@ -144,7 +144,7 @@ def _note(side: Side) -> str:
         if side.oracle
         else "nothing is planted"
     )
-    found = "never trades" if side.true_sharpe is None else f"earns {side.true_sharpe:+.2f}"
+    found = "never trades" if side.true_sharpe is None else f"earns {side.true_sharpe:+.2f} on one asset"
     return f"{side.venue}: {planted}; on {_FRESH_YEARS:g} fresh years of the same process the best champion {found}."
 
 
@@ -155,7 +155,7 @@ def _figures(side: Side) -> dict[str, object]:
 def _tell(sides: list[Side]) -> None:
     give_table(
         "the same search, with and without something to find: its best champion",
-        ("market", "trials", "Sharpe in-sample", "Sharpe on 10 fresh years", "Sharpe of the oracle"),
+        ("market", "trials", "Sharpe in-sample, both assets", "on 10 fresh years, one asset", "oracle, one asset"),
         [
             (
                 side.venue,
