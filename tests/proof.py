@@ -1,8 +1,8 @@
 """Runs every test marked `proof`, one process each, and writes what came out as a dated table.
 
 CI runs seeded samples of what is long; this runs all of it. It takes hours, so each result is kept as soon as it
-is there, by commit: a second call on the same commit runs what is missing or failed. Figures that a test
-records (`record_property("programs", 200)`) stand in the table.
+is there, by commit: a second call on the same commit runs what is missing or failed. The table is written after each; what was
+not reached stands there as such. Figures that a test records (`record_property("programs", 200)`) stand in the table.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "proof.md"
 WATCHED = ("quantga", "tests", "jobs", "pyproject.toml", "requirements-dev.lock")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-m", "proof")
+NOT_RUN = {"result": "not run", "seconds": "", "figures": {}}
 
 
 def git(*words: str) -> str:
@@ -97,8 +98,9 @@ def main() -> int:
         done[test] = run(test, scratch)
         with kept.open("a", encoding="utf-8") as file:
             file.write(json.dumps(done[test]) + "\n")
+        records = [done.get(test, {"test": test, **NOT_RUN}) for test in tests]
+        TABLE.write_text(written(records, commit), encoding="utf-8")
     records = [done[test] for test in tests]
-    TABLE.write_text(written(records, commit), encoding="utf-8")
     failures = [record["test"] for record in records if record["result"] != "passed"]
     print(
         f"proof: {len(records) - len(failures)} of {len(records)} passed; docs/proof.md is written",

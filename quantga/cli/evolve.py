@@ -33,6 +33,8 @@ AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray's address. Default: RAY_ADDRESS, the job's own, or a local Ray.")
 ]
 
+_SHOWN = 8
+
 
 def evolve(
     symbols: SymbolsOption = None,
@@ -113,6 +115,8 @@ def summary(run: Run) -> dict[str, object]:
 
 
 def give_champions(run: Run) -> None:
-    """Print a run's champions; in-sample figures never stand without the number of trials behind them."""
-    title = f"champions in-sample, the best of {run.trials:,} trials; digest {run.digest[:16]}"
-    give_programs(title, FIGURES, [{"id": one.id, "text": one.text, **one.figures} for one in run.champions])
+    """Print a run's best champions; in-sample figures never stand without the number of trials behind them."""
+    best = run.champions[:_SHOWN]
+    title = f"the {len(best)} best of {len(run.champions)} champions, in-sample, of {run.trials:,} trials"
+    give_programs(title, FIGURES, [{"id": one.id, "text": one.text, **one.figures} for one in best])
+    say(f"digest {run.digest}")
