@@ -21,6 +21,7 @@ from quantga.evolve.select import Appraisal
 from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 from quantga.settings import Settings
+from quantga.store.ingest.importer import funding_notes
 
 type Appraise = Callable[[Sequence[Program]], Iterable[Appraisal]]
 
@@ -116,7 +117,9 @@ def _started(files: RunFiles, settings: Settings, ground: Ground) -> Started:
         f"{', '.join(ground.symbols)} {ground.manifest.interval} of {ground.manifest.venue}, {search.islands} islands x "
         f"{search.population} programs x {search.generations} generations"
     )
-    return Started(files.id, what, search.generations, files.committed(), ground.window.note)
+    unknown = funding_notes(ground.manifest) if settings.costs.funding else []
+    note = "\n".join(filter(None, [ground.window.note, *unknown]))
+    return Started(files.id, what, search.generations, files.committed(), note)
 
 
 def _standing(done: Round, trials: int) -> Standing:
