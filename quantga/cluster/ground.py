@@ -8,6 +8,7 @@ from typing import Any
 
 from quantga.cluster.record import RunFiles, code_version
 from quantga.engine.appraise import Trial
+from quantga.engine.auditor import check_rules
 from quantga.engine.costs import Costs
 from quantga.errors import ConfigError, DataError
 from quantga.evolve.grammar import grammar_for
@@ -52,8 +53,16 @@ def survey(settings: Settings) -> Ground:
 
 
 def plan_of(settings: Settings, market: Mapping[str, Bars]) -> Plan:
-    """Return the search that the settings describe on a market. DataError where it has too few bars."""
+    """Return the search that the settings describe on a market. DataError where it has too few bars.
+
+    ConfigError where VectorBT is to appraise what it does not know.
+    """
     search = settings.search
+    if search.engine == "vectorbt":
+        for bars in market.values():
+            check_rules(trial_of(settings).costs, bars)
+        if search.genes:
+            raise ConfigError("VectorBT knows no risk genes: set search.genes = false, or use the ledger")
     shortest = min(market.values(), key=len)
     if len(shortest) < _FEWEST_BARS:
         raise DataError(

@@ -122,6 +122,7 @@ REFUSED = {
     "no data in the timerange": (["evolve", "--symbols", "BTC", "--timerange", "19990101-19990201"], "timerange"),
     "zero workers": (["evolve", "--symbols", "BTC", "--workers", "0"], "workers"),
     "no such selection": (["evolve", "--symbols", "BTC", "--selection", "best"], "search.selection"),
+    "what VectorBT does not know": (["evolve", "--symbols", "BTC", "--engine", "vectorbt"], "VectorBT knows no"),
     "unknown run": (["evolve", "--resume", "feedbeef"], "no run 'feedbeef'"),
     "unknown run in show": (["show", "feedbeef"], "feedbeef"),
     "unknown run in report": (["report", "feedbeef"], "feedbeef"),
