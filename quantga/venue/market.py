@@ -25,7 +25,10 @@ class MarginTier:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One perpetual. `index` is its number in orders; sizes have at most `size_decimals` decimals."""
+    """One perpetual. `index` is its number in orders; sizes have at most `size_decimals` decimals.
+
+    Without `tiers` the venue named a margin table that it did not give: the margin is not known.
+    """
 
     coin: str
     index: int
@@ -39,6 +42,11 @@ class Asset:
     def price_decimals(self) -> int:
         """The most decimals that a price may have; it has at most five significant figures besides."""
         return 6 - self.size_decimals
+
+    @property
+    def tradable(self) -> bool:
+        """Whether orders for it can be sent: it is listed, and its margin is known."""
+        return bool(self.tiers) and not self.delisted
 
 
 @dataclass(frozen=True, slots=True)
