@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from quantga.cluster.connect import connect
 from quantga.cluster.fan_out import Crew, FanOut, Inline
-from quantga.cluster.ground import Ground, made_of, plan_of, require_same, survey, trial_of
+from quantga.cluster.ground import (
+    Ground,
+    charge,
+    made_of,
+    plan_of,
+    require_same,
+    require_unknowing,
+    survey,
+    trial_of,
+)
 from quantga.cluster.progress import Report, Standing, Started, middle, silent
 from quantga.cluster.record import Champion, RunFiles, champion, digest_of, run_id
 from quantga.cluster.rounds import Round, rounds
@@ -22,6 +31,8 @@ from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 from quantga.settings import Settings
 from quantga.store.ingest.importer import funding_notes
+from quantga.store.trials import Ledger, entry
+from quantga.trust.holdout import Span
 
 type Appraise = Callable[[Sequence[Program]], Iterable[Appraisal]]
 
@@ -66,20 +77,44 @@ def run_evolution(
     if resume:
         require_same(files, resume, settings, ground)
     if not files.finished:
-        market = ground.market()
+        ledger = Ledger(ground.lake)
+        head = charge(ledger, files.id, ground)
+        market = ground.market(files.id)
         plan = plan_of(settings, market)
-        files.begin(made_of(settings, ground))
-        _search(plan, files, _started(files, settings, ground), report, crew_of(settings, market, appraise))
+        require_unknowing(market)
+        files.begin({**made_of(settings, ground), "ledger": head.record})
+        tally = Tally(ledger, files.id, ground.spans)
+        _search(plan, files, tally, report, (_started(files, settings, ground), crew_of(settings, market, appraise)))
     return _read(files, ground)
 
 
-def _search(plan: Plan, files: RunFiles, started: Started, report: Report, hire: AbstractContextManager[Crew]) -> None:
-    """Search from the last committed generation to the end, and write the front."""
+@dataclass(frozen=True)
+class Tally:
+    """Where a run's trials are charged: each generation once, however often it is computed."""
+
+    ledger: Ledger
+    run: str
+    spans: tuple[Span, ...]
+
+    def charge(self, generation: int, new: int) -> None:
+        """Record the programs that a generation (from 1) appraised for the first time in this run."""
+        self.ledger.append(entry("trials", f"{self.run}/gen={generation - 1:04d}", self.run, self.spans, trials=new))
+
+
+def _search(
+    plan: Plan, files: RunFiles, tally: Tally, report: Report, stage: tuple[Started, AbstractContextManager[Crew]]
+) -> None:
+    """Search from the last committed generation to the end, and write the front.
+
+    A generation is charged before it is committed: what can be read has been counted.
+    """
+    started, hire = stage
     state, known, trials = files.last(plan.islands)
     with _resumable(files), hire as crew, report(started) as watch:
         for done in rounds(plan, state, known, crew):
             state, trials = done.state, trials + done.new
             last = done.generation == plan.generations
+            tally.charge(done.generation, done.new)
             files.commit(done, trials, digest_of(front(state)) if last else "")
             watch(_standing(done, trials))
     files.finish(front(state))
@@ -118,7 +153,8 @@ def _started(files: RunFiles, settings: Settings, ground: Ground) -> Started:
         f"{search.population} programs x {search.generations} generations"
     )
     unknown = funding_notes(ground.manifest) if settings.costs.funding else []
-    note = "\n".join(filter(None, [ground.window.note, *unknown]))
+    before = Ledger(ground.lake).history(ground.spans, files.id)
+    note = "\n".join(filter(None, [ground.window.note, *unknown, f"ledger: {before.words}"]))
     return Started(files.id, what, search.generations, files.committed(), note)
 
 

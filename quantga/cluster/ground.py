@@ -1,4 +1,7 @@
-"""From settings to what a run is: the bars it may read, the search, the terms of its trial, and its identity."""
+"""From settings to what a run is: the bars it may read, the search, the terms of its trial, its identity, and its charge.
+
+Locked bars are read here only by who asked for it (`--unlocked`), and never without a row in the ledger.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,9 @@ from quantga.settings import Settings, parse_timerange
 from quantga.store.lake import Lake, open_lake
 from quantga.store.manifest import Manifest
 from quantga.store.market import Query, Window, dev_window, find_dataset, load, select
+from quantga.store.trials import Head, Ledger, entry, searched_spans
+from quantga.trust.holdout import Span
+from quantga.trust.lookahead import foreknowing_columns
 
 _LOOKBACK = 1_000
 _FEWEST_BARS = 200
@@ -35,9 +41,21 @@ class Ground:
     symbols: tuple[str, ...]
     window: Window
 
-    def market(self) -> Mapping[str, Bars]:
-        """Return the bars by symbol."""
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What a search here reads, by base asset and time: what it is charged for."""
+        return searched_spans(self.manifest, self.symbols, self.window.start, self.window.end)
+
+    def market(self, run: str = "") -> Mapping[str, Bars]:
+        """Return the bars by symbol.
+
+        run: whose row in the ledger covers them; without one, reading locked bars is charged by a row of its own.
+        """
         window = self.window
+        if window.unlocked and window.end > window.locked_from and not run:
+            key = f"unlocked/{self.manifest.id}/{','.join(self.symbols)}/{window.start}-{window.end}"
+            note = "locked bars were read: they can never be a holdout"
+            Ledger(self.lake).append(entry("search", key, key, self.spans, note=note))
         return load(self.lake, self.manifest, self.symbols, window.start, window.end, unlocked=window.unlocked)
 
 
@@ -104,6 +122,19 @@ def trial_of(settings: Settings) -> Trial:
     """Return the terms on which programs are judged."""
     search = settings.search
     return Trial(Costs(**settings.costs.model_dump()), search.slices, search.min_trades, search.engine)
+
+
+def require_unknowing(market: Mapping[str, Bars]) -> None:
+    """Raise DataError where a user's column knows the next bar's return: nothing found with it would be true."""
+    faults = [fault for bars in market.values() for fault in foreknowing_columns(bars)]
+    if faults:
+        raise DataError("; ".join(faults))
+
+
+def charge(ledger: Ledger, run: str, ground: Ground) -> Head:
+    """Record that a search begins, before it has appraised anything; return the head that names its row."""
+    row = ledger.append(entry("search", f"{run}/search", run, ground.spans))
+    return row.head
 
 
 def made_of(settings: Settings, ground: Ground) -> dict[str, Any]:

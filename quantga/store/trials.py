@@ -79,6 +79,11 @@ class Row(_Record):
         """Return the row as canonical JSON."""
         return to_json(self.model_dump(mode="json"))
 
+    @property
+    def head(self) -> Head:
+        """How far the ledger had got when this was its last row."""
+        return Head(self.number, sha256(self.to_bytes()))
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -184,16 +189,20 @@ class Ledger:
         """Return every look, in order."""
         return _looks(self.rows())
 
-    def history(self, spans: Sequence[Span]) -> History:
-        """Return what was tried on bars that `spans` share; a ledger without rows says that it knows nothing."""
-        if not self.rows():
+    def history(self, spans: Sequence[Span], run: str = "") -> History:
+        """Return what was tried on bars that `spans` share; a ledger without rows says that it knows nothing.
+
+        run: whose own rows are left out. A search that has begun and appraised nothing counts as none.
+        """
+        if not any(row.entry.run != run for row in self.rows()):
             return History(
                 0, 0, 0, "no history: this store has recorded nothing; what was tried elsewhere is not known"
             )
-        found = [search for search in self.searches() if _meet(search.spans, spans)]
-        looks = [look for look in self.looks() if _meet(look.spans, spans)]
+        mine = [search for search in self.searches() if search.run != run and search.trials]
+        found = [search for search in mine if _meet(search.spans, spans)]
+        looks = [look for look in self.looks() if look.run != run and _meet(look.spans, spans)]
         trials = sum(search.trials for search in found)
-        words = f"{trials:,} programs in {len(found)} searches and {len(looks)} looks at bars of these spans"
+        words = f"{trials:,} programs in {_count(len(found), 'search')} and {_count(len(looks), 'look')} at bars of these spans"
         return History(trials, len(found), len(looks), words)
 
 
@@ -337,6 +346,10 @@ def _require(path: str, row: Row, before: Head) -> None:
 
 def _path(number: int) -> str:
     return f"{FOLDER}/{number:06d}.json"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('h') else 's'}"
 
 
 def _spans(made: Entry) -> tuple[Span, ...]:
