@@ -22,6 +22,7 @@ from quantga.engine.costs import Costs
 from quantga.engine.ledger import Outcome, begin
 from quantga.engine.ledger_market import MARK
 from quantga.engine.ledger_steps import ACTED, ORDERS, REASONS, RUINED, TRADE
+from quantga.engine.ledger_terms import NOTHING
 from quantga.engine.metrics import (
     T_BARS_IN_TRADES,
     T_FEES,
@@ -107,7 +108,7 @@ def carry_audited(plan: Plan, asset: Asset, costs: Costs) -> tuple[Kept, Ints]:
 def settle(wanted: Floats, asset: Asset, costs: Costs) -> Outcome:
     """Return what VectorBT makes of the wanted positions float64[n], in the ledger's own terms.
 
-    A ruined account (no equity at a close) is frozen at 0 from there on, and marked; the trade that ruined it is not
+    An account that is ruined at a close (docs/ledger.md) is frozen at 0 from there on, and marked; the trade that ruined it is not
     among the closed ones, and its figures are not the ledger's.
     """
     bars = asset.bars
@@ -122,7 +123,7 @@ def settle(wanted: Floats, asset: Asset, costs: Costs) -> Outcome:
     state = begin(1, asset.terms)[0]
     state[ACTED] = math.nan if np.isnan(target).all() else 0.0
     trades, orders = _trades(portfolio, rows), portfolio.orders.records
-    dead = np.flatnonzero(equity <= 0)
+    dead = np.flatnonzero(equity <= asset.terms[NOTHING])
     if len(dead):
         equity[dead[0] :] = units[dead[0] :] = 0.0
         state[RUINED] = state[T_LIQUIDATED] = 1.0

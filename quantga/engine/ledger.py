@@ -52,13 +52,13 @@ from quantga.engine.ledger_steps import (
     ruin,
     schedule,
 )
-from quantga.engine.ledger_terms import BAND, CAPITAL, EXITS, TIERS, Floats
+from quantga.engine.ledger_terms import BAND, CAPITAL, EXITS, NOTHING, TIERS, Floats
 from quantga.lang.jit import njit
 
 __all__ = ["Outcome", "advance", "begin", "trace"]
 
 _ZERO = 0.0
-_NEAR_RUIN = 1e-6  # of the capital: below it equity is looked at bar by bar
+_NEAR_RUIN = 1e-6  # of the capital, far above RUIN: below it equity is looked at bar by bar
 _ROUNDING = 1e-9  # of the sums: what rounding may move a bound
 
 
@@ -120,7 +120,7 @@ def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats,
     if (
         units != _ZERO
         and state[CASH] + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - state[SETTLED]))
-        <= _ZERO
+        <= terms[NOTHING]
     ):
         ruin(state, t, market, record)
 
@@ -202,7 +202,9 @@ def _touched(state: Floats, t: int, market: Market, terms: Floats) -> bool:
         level = max(level, liquidation_level(cash - units * (market.rows[t * ROW + BEFORE] - settled), units, terms))
     if worst <= level or best >= min(state[TAKE_LEVEL], state[LADDER_LEVEL]):
         return True
-    return bool(cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled)) <= _ZERO)
+    return bool(
+        cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled)) <= terms[NOTHING]
+    )
 
 
 @dataclass(frozen=True)

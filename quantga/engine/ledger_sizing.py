@@ -14,6 +14,7 @@ from quantga.engine.ledger_terms import (
     LOWER,
     MAX_LEVERAGE,
     MIN_NOTIONAL,
+    NOTHING,
     PER_UNIT,
     PRICE_DECIMALS,
     RATE,
@@ -89,12 +90,12 @@ def rebalance(target: float, cash: float, units: float, price: float, terms: Flo
     """Return (units after the order, fill price); units unchanged where no order is due.
 
     target: weight of the equity after fees, its sign the direction; cash: USDC besides the position; units: held, signed;
-    price: where the market is. A target of 0, or no equity left, closes.
+    price: where the market is. A target of 0 closes, and so does an account that is ruined.
     """
     equity = cash + units * price
     sign = 1.0 if target > _ZERO else -1.0
     weight = min(abs(target), terms[MAX_LEVERAGE])
-    if equity <= _ZERO:
+    if equity <= terms[NOTHING]:
         weight = _ZERO
     side = 1.0 if sign * weight * equity > units * price else -1.0
     fill = fill_price(price, side, terms)

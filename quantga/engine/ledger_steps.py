@@ -20,6 +20,7 @@ from quantga.engine.ledger_terms import (
     MAKER,
     MAX_HOLD,
     MAX_LEVERAGE,
+    NOTHING,
     SIZE,
     STEPS,
     STOP,
@@ -55,6 +56,7 @@ TRADE = ("entry_row", "exit_row", "side", "entry_price", "exit_price", "units", 
 
 _ZERO = 0.0
 _NEVER = 1e300
+_TIE = 1e-9  # of the price: a stop this close to the liquidation price counts as equal
 _BACKSTOP = 2.0 / 3.0  # of the maintenance margin: below it the venue takes position and margin
 
 
@@ -136,7 +138,7 @@ def _settle(state: Floats, t: int, paid: float, market: Market, record: Lent) ->
 def _close_part(
     state: Floats, t: int, closed: float, price: float, fee: float, given_up: float, reason: int, record: Lent
 ) -> None:
-    """Book a closed trade of `closed` units; `given_up` is what the account does not have and so does not lose."""
+    """Book a closed trade of `closed` units; `given_up` is what a ruined account does not have and so does not lose."""
     units = state[UNITS]
     side = 1.0 if units > _ZERO else -1.0
     share = 1.0 if closed == abs(units) else closed / abs(units)
@@ -163,9 +165,12 @@ def _close_part(
 @njit
 def trade(
     state: Floats, t: int, after: float, price: float, reference: float, rate: float, reason: int, market: Market,
-    record: Lent,
+    nothing: float, record: Lent,
 ) -> None:  # fmt: skip
-    """Change the units held to `after` at `price`, at the open of row t or inside it; the fee is `rate` x notional."""
+    """Change the units held to `after` at `price`, at the open of row t or inside it; the fee is `rate` x notional.
+
+    nothing: USDC at or below which an account is ruined.
+    """
     _settle(state, t, market.rows[t * ROW + BEFORE], market, record)
     before = state[UNITS]
     change = after - before
@@ -176,11 +181,11 @@ def trade(
     state[FEES] += fee
     state[TRADED] += size * price
     state[SLIPPED] += size * abs(price - reference)
-    if equity > _ZERO:
+    if equity > nothing:
         state[TURNOVER] += size * price / equity
     state[CASH] -= change * price + fee
     given_up = _ZERO
-    if after == _ZERO and state[CASH] <= _ZERO:
+    if after == _ZERO and state[CASH] <= nothing:
         given_up = -state[CASH]
         state[CASH] = _ZERO
         state[RUINED] = state[LIQUIDATED] = 1.0
@@ -310,7 +315,7 @@ def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats,
     cash = state[CASH] - units * (market.rows[t * ROW + BEFORE] - state[SETTLED])
     after, fill = rebalance(target, cash, units, price, terms)
     if after != units:
-        trade(state, t, after, fill, price, terms[FEE], reason, market, record)
+        trade(state, t, after, fill, price, terms[FEE], reason, market, terms[NOTHING], record)
         if abs(after) > abs(units) or after * units < _ZERO:
             _levels(state, t, market, genes)
 
@@ -340,7 +345,7 @@ def inside(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, 
     elif start >= take:
         _leave(state, t, market.rows[t * ROW + OPEN], TAKE_HIT, market, terms, record)
     elif worst <= max(liquidation, stop):
-        if stop >= liquidation:
+        if stop >= liquidation - _TIE * abs(liquidation):
             _leave(state, t, side * stop, STOP_HIT, market, terms, record)
         else:
             _liquidate(state, t, side * liquidation, market, terms, record)
@@ -364,7 +369,7 @@ def _leave(state: Floats, t: int, level: float, reason: int, market: Market, ter
         price, rate = tick_price(level, side, terms), terms[MAKER]
         if state[LADDER_LEVEL] < state[TAKE_LEVEL]:
             reason = LADDER_HIT
-    trade(state, t, _ZERO, price, level, rate, reason, market, record)
+    trade(state, t, _ZERO, price, level, rate, reason, market, terms[NOTHING], record)
 
 
 @njit
@@ -384,4 +389,4 @@ def _liquidate(state: Floats, t: int, level: float, market: Market, terms: Float
         _close_part(state, t, abs(units), level, _ZERO, given_up, LIQUIDATION, record)
         state[UNITS] = _ZERO
     else:
-        trade(state, t, _ZERO, price, level, terms[FEE], LIQUIDATION, market, record)
+        trade(state, t, _ZERO, price, level, terms[FEE], LIQUIDATION, market, terms[NOTHING], record)

@@ -16,9 +16,13 @@ from quantga.lang.genes import Genes
 
 type Floats = NDArray[np.float64]
 
-(FEE, MAKER, SLIPPAGE, CAPITAL, MAX_LEVERAGE, MIN_NOTIONAL, PER_UNIT, PRICE_DECIMALS, TIERS, TIER) = range(10)
-"""Places in `terms`. PER_UNIT: lots per unit of the base asset, 0 = no rounding. TIERS: their number, 0 = no margin.
-From TIER on, LOWER, LEVERAGE, RATE and DEDUCTION of each tier."""
+RUIN = 1e-9
+"""Of the capital: an account with no more than this has lost everything. Less would be rounding."""
+
+(FEE, MAKER, SLIPPAGE, CAPITAL, MAX_LEVERAGE, MIN_NOTIONAL, PER_UNIT, PRICE_DECIMALS, NOTHING, TIERS, TIER) = range(11)
+"""Places in `terms`. PER_UNIT: lots per unit of the base asset, 0 = no rounding. NOTHING: equity (USDC) at or
+below which an account is ruined. TIERS: their number, 0 = no margin. From TIER on, LOWER, LEVERAGE, RATE and DEDUCTION
+of each tier."""
 (LOWER, LEVERAGE, RATE, DEDUCTION, TIER_WIDTH) = range(5)
 
 (VOL_TARGET, SIZE, STOP, STOP_ATR, TAKE, TAKE_ATR, LATCH, BAND, MAX_HOLD, EXITS, STEPS, LADDER) = range(12)
@@ -30,6 +34,7 @@ def encode_terms(costs: Costs, base: str) -> Floats:
     terms = np.zeros(TIER)
     terms[FEE], terms[MAKER], terms[SLIPPAGE] = costs.fee, costs.maker, costs.slippage
     terms[CAPITAL], terms[MAX_LEVERAGE] = costs.capital, costs.max_leverage
+    terms[NOTHING] = RUIN * costs.capital
     if costs.lots:
         traded = instrument(base, costs.instruments)
         terms[MIN_NOTIONAL] = costs.min_notional

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, getcontext
 
 getcontext().prec = 45
 
-TIE, DUST = Decimal("1e-6"), Decimal("1e-12")
+TIE, DUST, RUIN, SAME = Decimal("1e-6"), Decimal("1e-12"), Decimal("1e-9"), Decimal("1e-9")
 D0, D1 = Decimal(0), Decimal(1)
 
 
@@ -99,6 +99,9 @@ class Account:
 
     def worth(self, price: Decimal) -> Decimal:
         return self.cash + self.held() * price
+
+    def nothing(self, equity: Decimal) -> bool:
+        return equity <= RUIN * self.cost("capital")
 
     # -- prices
     def to_tick(self, price: Decimal, buys: bool) -> Decimal:
@@ -194,7 +197,7 @@ class Account:
         units, sign = self.held(), (1 if target > 0 else -1)
         weight = min(abs(target), self.cost("max_leverage"))
         equity = self.worth(start)
-        if equity <= 0:
+        if self.nothing(equity):
             weight = D0
         buys = sign * weight * equity > units * start
         price = self.market_fill(start, buys)
@@ -237,14 +240,14 @@ class Account:
         units = self.held()
         change = after - units
         fee = rate * abs(change) * price
-        if self.worth(price) > 0:
+        if not self.nothing(self.worth(price)):
             self.turnover += abs(change) * price / self.worth(price)
         self.cash -= change * price + fee
         self.fees += fee
         self.orders += 1
         self.traded += abs(change) * price
         bonus = D0
-        if after == 0 and self.cash <= 0:
+        if after == 0 and self.nothing(self.cash):
             bonus, self.cash, self.ruined = -self.cash, D0, True
         if units == 0:
             self.position = Position(after, price, t, fee)
@@ -319,10 +322,12 @@ class Account:
             self.stop_out(t, now.open)
         elif risen(now.open, take):
             self.take_profit(t, now.open, why)
-        elif fallen(worst, liquidation) and (stop is None or not fallen(liquidation, stop)):
-            self.liquidate(t, liquidation)
-        elif fallen(worst, stop):
-            self.stop_out(t, stop)
+        elif fallen(worst, liquidation) or fallen(worst, stop):
+            tied = stop is not None and liquidation is not None and abs(liquidation - stop) <= SAME * abs(liquidation)
+            if liquidation is None or tied or fallen(liquidation, stop):
+                self.stop_out(t, stop)
+            else:
+                self.liquidate(t, liquidation)
         elif risen(best, take):
             self.take_profit(t, take, why)
 
@@ -359,7 +364,7 @@ class Account:
             self.cash -= charge
             self.funding += charge
             self.position.funding += charge
-        if self.worth(mark) <= 0:
+        if self.nothing(self.worth(mark)):
             self.liquidations += 1
             self.wipe(t, mark)
 

@@ -236,6 +236,39 @@ def test_the_oracle_agrees_on_many(case):
     compare(case)
 
 
+SHORT_STOPPED_AT_TWICE_ITS_ENTRY = [
+    Case(
+        0, n, change, scaled,
+        {"volatility": volatility, "gaps": gaps, "missing": 0.0, "funding": 0.0, "start": start},
+        Genes(stop=1.0, leverage=leverage),
+        Costs(
+            fee=0.0, maker=-0.0001, slippage=0.0, funding=False, capital=capital, max_leverage=1.0,
+            margin=leverage > 1, instruments=(Instrument("TEST", 0, TIERS[3]),),
+        ),
+    )
+    for n, change, scaled, volatility, gaps, start, capital, leverage in (
+        (97, 0.02, False, 0.05, 0.0, 96.0, 35.0, 1.0),
+        (160, 0.9, True, 0.2, 0.002, 0.031, 10_000.0, 1.0),
+        (97, 0.15, True, 0.2, 0.0, 1.7, 35.0, 2.5),
+    )
+]  # fmt: skip
+
+
+def test_a_stop_at_the_liquidation_price_counts_as_a_stop():
+    """A short of weight 0.75 with a tier of 3x: both are twice its entry."""
+    outcome = compare(SHORT_STOPPED_AT_TWICE_ITS_ENTRY[2])
+    assert outcome.figure("stopped") > 0
+
+
+@pytest.mark.parametrize("case", SHORT_STOPPED_AT_TWICE_ITS_ENTRY[:2], ids=["turnover", "trades"])
+def test_what_rounding_leaves_of_an_account_does_not_trade(case):
+    """Exactly nothing is left in decimals, and in floats less than a billionth of the capital."""
+    outcome = compare(case)
+    assert outcome.figure("ruined") == 1
+    assert outcome.figure("turnover") < 100
+    assert outcome.equity[-1] == 0
+
+
 @settings(max_examples=60)
 @given(cases, st.sampled_from([1, 2, 31, 32, 33, 64, 100]))
 def test_no_bit_depends_on_how_the_bars_are_cut(case, block):
