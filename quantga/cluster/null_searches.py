@@ -1,16 +1,17 @@
 """The same search on markets in which nothing can be found, each one task: what the mining p-value asks for.
 
-Searches are yielded by their number, whatever came back first, and no more are begun than may run at once, so that the
-rule that stops early is not paid for twice.
+Searches are yielded by their number, whatever came back first, so that the answer is the same on one worker and on many.
+Each is handed over to be kept as soon as it is back, and few are begun ahead of the one that is waited for, since the rule
+that stops early would throw them away.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 from ray.exceptions import RayError, RayTaskError
 
@@ -24,20 +25,17 @@ from quantga.evolve.select import Appraisal
 from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 from quantga.settings import Settings
+from quantga.store.null_library import NullSearch
 from quantga.streams import stream
 from quantga.trust.surrogates import surrogate
+from quantga.trust.track import track
 
 type Market = Mapping[str, Bars]
 
-
-@dataclass(frozen=True, slots=True)
-class NullSearch:
-    """What one search found where there is nothing: its champion's score (-inf: none) and text, and the programs appraised."""
-
-    number: int
-    score: float
-    text: str
-    trials: int
+CURVE = 60
+"""Points of a null champion's curve."""
+_AHEAD = 2
+"""Searches begun at most, per worker, behind the one that is waited for."""
 
 
 def whole_search(market: Market, settings: Settings) -> tuple[State, int]:
@@ -62,34 +60,61 @@ def null_search(market: Market, settings: Settings, kind: str, number: int) -> N
     seed = settings.search.seed
     own = int(stream(seed, "null search", number).integers(2**31))
     there = settings.model_copy(update={"search": settings.search.model_copy(update={"seed": own})})
-    state, trials = whole_search(surrogate(kind, market, seed, number), there)
+    made = surrogate(kind, market, seed, number)
+    state, trials = whole_search(made, there)
     best = champions(state, 1)
     if not best:
         return NullSearch(number, float("-inf"), "", trials)
-    return NullSearch(number, best[0].appraisal.score, best[0].program.text, trials)
+    program = best[0].program
+    return NullSearch(number, best[0].appraisal.score, program.text, trials, _curve(program, made, settings))
+
+
+def _curve(program: Program, market: Market, settings: Settings) -> tuple[float, ...]:
+    start = min(int(bars.time[0]) for bars in market.values())
+    end = max(int(bars.time[-1]) + bars.interval for bars in market.values())
+    alpha = track(program, market, trial_of(settings).costs, start, end).alpha
+    total = np.cumsum(alpha)
+    places = np.linspace(0, len(total) - 1, min(CURVE, len(total))).round().astype(np.int64)
+    return tuple(round(float(value), 6) for value in total[places])
 
 
 _null_search = ray.remote(num_cpus=1, max_retries=3)(null_search)
 
 
 def null_searches(
-    market: Market, settings: Settings, kind: str, numbers: Sequence[int], workers: int
+    market: Market,
+    settings: Settings,
+    kind: str,
+    numbers: Sequence[int],
+    workers: int,
+    keep: Callable[[NullSearch], None] = lambda _: None,
 ) -> Iterator[NullSearch]:
     """Yield the searches on the surrogates `numbers` of a market, in that order, from Ray tasks.
 
-    At most `workers` are under way. Closing the iterator cancels them.
+    At most `workers` run at once. `keep` is given each as soon as it is back, in whatever order. Closing the iterator cancels
+    what runs.
 
     Raises:
-        ClusterError: a search never came back; the caller goes on from the numbers that it has.
+        ClusterError: a search never came back; the caller goes on from those that were kept.
     """
+    workers = max(workers, 1)
     held: Any = ray.put(dict(market))
-    terms = ray.put(settings)
-    waiting, running = deque(numbers), deque[Any]()
+    terms: Any = ray.put(settings)
+    waiting, wanted = deque(numbers), deque(numbers)
+    running: dict[Any, int] = {}
+    back: dict[int, NullSearch] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < max(workers, 1):
-                running.append(_null_search.remote(held, terms, kind, waiting.popleft()))
-            yield _taken(running.popleft())
+        while wanted:
+            while waiting and len(running) < workers and len(back) + len(running) < (1 + _AHEAD) * workers:
+                number = waiting.popleft()
+                running[_null_search.remote(held, terms, kind, number)] = number
+            if wanted[0] in back:
+                yield back.pop(wanted.popleft())
+                continue
+            ready, _ = ray.wait(list(running), num_returns=1)
+            for task in ready:
+                back[running.pop(task)] = found = _taken(task)
+                keep(found)
     finally:
         for task in running:
             ray.cancel(task, force=False)

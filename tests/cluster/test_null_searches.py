@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
-from quantga.cluster.null_searches import null_search, null_searches, whole_search
-from quantga.errors import ConfigError, DataError
+from quantga.cluster.null_searches import CURVE, null_search, null_searches, whole_search
+from quantga.errors import ConfigError, DataError, ManifestMismatch
 from quantga.evolve.islands import champions
 from quantga.settings import Settings
+from quantga.store.lake import open_lake
+from quantga.store.null_library import NullLibrary, NullSearch
 from quantga.trust.families import Family
 from quantga.trust.mining import Stop, mining_p
 
@@ -38,6 +41,24 @@ def test_a_null_search_is_a_function_of_its_arguments():
     assert np.isfinite(one.score)
 
 
+def test_searches_are_kept_by_what_they_are_of(tmp_path):
+    parts = {"dataset": "d", "symbols": ["BTC"], "span": [0, 1], "grammar": "g", "search": {"population": 12}}
+    parts |= {"costs": {}, "surrogate": "sign"}
+    library = NullLibrary.of(open_lake(tmp_path), parts)
+    one = null_search(market(), settings(), "sign", 3)
+    nothing = NullSearch(4, -math.inf, "", 7)
+    for search in (one, nothing, one):
+        library.keep(search)
+    again = NullLibrary.of(open_lake(tmp_path), parts)
+    assert again.known() == {3: one, 4: nothing}
+    assert len(one.curve) == CURVE
+    other = NullLibrary.of(open_lake(tmp_path), {**parts, "search": {"population": 24}})
+    assert (other.known(), other.key != again.key, other.seed != again.seed) == ({}, True, True)
+    (tmp_path / again.folder / "000003.json").write_text("{}")
+    with pytest.raises(ManifestMismatch, match="no surrogate search"):
+        again.known()
+
+
 def test_it_is_the_whole_search_on_another_market():
     state, trials = whole_search(market(), settings())
     assert trials >= 2 * 12
@@ -54,7 +75,10 @@ def test_what_cannot_be_searched_says_so():
 def test_searches_come_in_order_and_stop_when_asked(ray_local):
     numbers = [5, 2, 9, 0]
     here = [null_search(market(), settings(), "sign", number) for number in numbers]
-    assert list(null_searches(market(), settings(), "sign", numbers, 2)) == here
+    kept = []
+    assert list(null_searches(market(), settings(), "sign", numbers, 2, kept.append)) == here
+    assert sorted(one.number for one in kept) == sorted(numbers)
+    assert list(null_searches(market(), settings(), "sign", numbers, 1)) == here
     asked = null_searches(market(), settings(), "sign", range(100), 2)
     first = list(itertools.islice(asked, 2))
     asked.close()
