@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quantga.engine.accounts import Asset
-from quantga.engine.backtest import backtest
+from quantga.engine.appraise import too_short
+from quantga.engine.backtest import Backtest, backtest, recorded
 from quantga.engine.costs import Costs
+from quantga.engine.ledger import trace
+from quantga.engine.ledger_terms import encode_genes
 from quantga.errors import DataError
 from quantga.lang.bars import DAY_MS, Bars, Floats, Ints
+from quantga.lang.evaluate import evaluate
 from quantga.lang.program import Program
 from quantga.trust.overfitting import Panel
 
@@ -33,10 +37,11 @@ class Track:
     trades: int
 
 
-def track(program: Program, market: Mapping[str, Bars], costs: Costs, start: int, end: int) -> Track:
+def track(program: Program, market: Mapping[str, Bars], costs: Costs, start: int, end: int, delay: int = 0) -> Track:
     """Return the record of `program` on the whole UTC days within [start, end) (ms).
 
     The bars before `start` only warm the program up (and let it hold what it would hold); those from `end` on are not read.
+    delay: bars by which every decision comes later than it was made.
 
     Raises:
         DataError: no asset has two whole days in the window, or too few bars for the program.
@@ -44,7 +49,12 @@ def track(program: Program, market: Mapping[str, Bars], costs: Costs, start: int
     """
     first, last = -(-start // DAY_MS), end // DAY_MS
     known = [bars.between(0, end) for bars in market.values() if int(bars.time[0]) < end]
-    parts = [part for bars in known if len((part := _one(program, bars, costs, (first, last))).days) > 1]
+    accounts = [account(program, bars, costs, delay) for bars in known]
+    parts = [
+        part
+        for bars, record in zip(known, accounts, strict=True)
+        if len((part := _one(record, bars, costs, (first, last))).days) > 1
+    ]
     if not parts:
         raise DataError("no asset has two whole days in this window: give more bars")
     days = np.unique(np.concatenate([part.days for part in parts]))
@@ -63,9 +73,21 @@ def panel(tracks: list[Track]) -> Panel:
     return Panel(tracks[0].days, np.column_stack([one.alpha for one in tracks]))
 
 
-def _one(program: Program, bars: Bars, costs: Costs, window: tuple[int, int]) -> Track:
-    record = backtest(program, bars, costs)
-    days = Asset.of(bars, costs, [program.genes]).days
+def account(program: Program, bars: Bars, costs: Costs, delay: int = 0) -> Backtest:
+    """Return the account of a program on one market whose decisions come `delay` bars late."""
+    if not delay:
+        return backtest(program, bars, costs)
+    if program.lookback + delay >= len(bars):
+        raise too_short(program, bars)
+    wanted = evaluate([program], bars)[0]
+    late = np.concatenate([np.full(delay, np.nan), wanted[:-delay]])
+    asset = Asset.of(bars, costs, [program.genes])
+    genes = encode_genes([program.genes], costs)[0]
+    return recorded(program, asset, costs, trace(late, asset.market, asset.terms, genes))
+
+
+def _one(record: Backtest, bars: Bars, costs: Costs, window: tuple[int, int]) -> Track:
+    days = Asset.of(bars, costs, [record.program.genes]).days
     equity = record.equity[days.last_row]
     before = np.concatenate([[costs.capital], equity[:-1]])
     returns = np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1.0
