@@ -68,6 +68,8 @@ FORBIDDEN = {
 }
 PURE = tuple(FORBIDDEN)
 READS_ENVIRONMENT = {"settings", "lang.jit"}
+# The paper exchange judges the client: were they to share code, they would share its mistakes.
+APART = {"exchange": "venue", "venue": "exchange"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def _import_faults(module: Module, item: Import) -> Iterator[str]:
         target = item.name.split(".")[1:2]
         if target and target[0] in FLOORS and FLOORS[target[0]] > FLOORS[module.part]:
             yield f"floor {FLOORS[module.part]} imports `{item.name}` of floor {FLOORS[target[0]]}"
+        if target and target[0] == APART.get(module.part):
+            yield f"`{module.part}` and `{target[0]}` share no code"
         return
     allowed = ONLY_IN.get(item.root)
     if allowed is not None and not f"{module.name}.".startswith(tuple(f"{name.rstrip('.')}." for name in allowed)):
@@ -210,6 +214,7 @@ BREACHES = {
     "store/c.py": ("from os import getenv\n", "the environment"),
     "cluster/a.py": ("def f():\n    import quantga.live.trader\n", "imports `quantga.live.trader`"),
     "live/book.py": ("from ray import remote\n", "only in cluster."),
+    "exchange/a.py": ("def f():\n    from quantga.venue import rules\n", "share no code"),
     "errors.py": ("import quantga.lang.bars\n", "imports `quantga.lang.bars`"),
     "misc/a.py": ("x = 1\n", "has no floor"),
 }

@@ -123,9 +123,22 @@ def test_a_liquidation_is_seen(recordings):
 
 
 ORDER = {
-    **{"coin": "ETH", "side": "A", "limitPx": "2412.7", "sz": "0.0", "oid": 1, "timestamp": 1724361546645},
-    **{"triggerCondition": "N/A", "isTrigger": False, "triggerPx": "0.0", "children": [], "isPositionTpsl": False},
-    **{"reduceOnly": True, "orderType": "Market", "origSz": "0.0076", "tif": "FrontendMarket", "cloid": None},
+    "coin": "ETH",
+    "side": "A",
+    "limitPx": "2412.7",
+    "sz": "0.0",
+    "oid": 1,
+    "timestamp": 1724361546645,
+    "triggerCondition": "N/A",
+    "isTrigger": False,
+    "triggerPx": "0.0",
+    "children": [],
+    "isPositionTpsl": False,
+    "reduceOnly": True,
+    "orderType": "Market",
+    "origSz": "0.0076",
+    "tif": "FrontendMarket",
+    "cloid": None,
 }
 
 
