@@ -228,21 +228,36 @@ def open_holdout(  # noqa: PLR0913 (what is opened, by whom, on which terms)
         MissingBars: a symbol is not in the dataset.
     """
     spans = holdout_spans(manifest, symbols, since)
+    row, permission = record_look(ledger, spans, run, alpha, second_look=second_look)
+    market = load_holdout(ledger.lake, manifest, symbols, warmup)
+    first = since - warmup * manifest.interval_ms
+    return row, permission, {symbol: bars.between(first, int(bars.time[-1]) + 1) for symbol, bars in market.items()}
+
+
+def record_look(
+    ledger: Ledger, spans: Sequence[Span], run: str, alpha: float = 0.05, *, second_look: bool = False
+) -> tuple[Row, Permission]:
+    """Record that a run looks at `spans`, before it does; return the row and the permission. Raises as `open_holdout`."""
     key = f"{run}/look"
     granted: list[Permission] = []
 
     def judged(rows: tuple[Row, ...]) -> Entry:
-        others = [row for row in rows if row.entry.key != key]
-        mine = next((row.number for row in rows if row.entry.key == key), len(rows) + 1)
-        earlier = [row for row in others if row.number < mine]
-        permission = may_look(spans, _looks(earlier), _searches(earlier), alpha, second_look=second_look)
+        permission = permitted(rows, spans, run, alpha, second_look=second_look)
         granted.append(permission)
         return entry("look", key, run, spans, level=permission.level, note=permission.words)
 
     row = ledger.append(judged)
-    market = load_holdout(ledger.lake, manifest, symbols, warmup)
-    first = since - warmup * manifest.interval_ms
-    return row, granted[-1], {symbol: bars.between(first, int(bars.time[-1]) + 1) for symbol, bars in market.items()}
+    return row, granted[-1]
+
+
+def permitted(
+    rows: Sequence[Row], spans: Sequence[Span], run: str, alpha: float = 0.05, *, second_look: bool = False
+) -> Permission:
+    """Return the permission that a run has, or would have now, to look at `spans`; see `quantga.trust.holdout.may_look`."""
+    key = f"{run}/look"
+    mine = next((row.number for row in rows if row.entry.key == key), len(rows) + 1)
+    earlier = [row for row in rows if row.number < mine]
+    return may_look(spans, _looks(earlier), _searches(earlier), alpha, second_look=second_look)
 
 
 def holdout_spans(manifest: Manifest, symbols: Sequence[str], since: int = 0) -> tuple[Span, ...]:
