@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import time
@@ -51,7 +52,6 @@ async def limit(client: Venue, share: float, *, coin="BTC", buy=True, size="0.01
 
 
 async def test_reading_markets(client):
-    client: Venue = client
     meta = await client.meta()
     assert [asset.coin for asset in meta.assets] == ["BTC", "ETH", "DOGE"]
     assert meta.asset("BTC").tiers[1].max_leverage == 20
@@ -61,7 +61,7 @@ async def test_reading_markets(client):
     assert len(book.bids) == 20
     assert (await client.mids())["BTC"] == contexts["BTC"].mid
     bars = await client.candles("BTC", "5m", book.time - 2 * HOUR, book.time)
-    assert [b.start - a.start for a, b in zip(bars, bars[1:], strict=False)] == [300_000] * (len(bars) - 1)
+    assert [b.start - a.start for a, b in itertools.pairwise(bars)] == [300_000] * (len(bars) - 1)
     assert bars[-1].start <= book.time <= bars[-1].end
     assert len(await client.fundings("BTC", book.time - 3 * HOUR, book.time)) == 3
     clock = await client.clock()
