@@ -69,7 +69,7 @@ def test_capacity_is_where_orders_grow_too_large(market):
     assert np.mean(share > PART_OF_VOLUME) == pytest.approx(0.05, abs=0.04)  # of the equity that it has by then
     thin = {"BTC": bars.with_columns({"volume": bars["volume"] * 1e-6})}
     assert any("too large for its markets" in one for one in tradability(SLOW, thin, Costs(), window_of(thin)).labels)
-    assert capacity(parse("when(gt(close, level(50000)), long, flat)"), market, Costs()) is None
+    assert capacity(parse("when(gt(rsi(close, 14), level(200)), long, flat)"), market, Costs()) is None
 
 
 def test_costs_are_multiplied_within_their_bounds():
