@@ -172,6 +172,21 @@ def ray_address() -> str:
     return os.environ.get("RAY_ADDRESS") or ("auto" if inside else "")
 
 
+def cache_folder() -> Path:
+    """Return where this machine keeps what it can fetch or make again: QUANTGA_CACHE, else quantga in the user's cache."""
+    named = os.environ.get("QUANTGA_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quantga"
+
+
+def cache_limit() -> int:
+    """Return how many bytes of tables this machine keeps of stores far away: QUANTGA_CACHE_GB, else 20 GB."""
+    text = os.environ.get("QUANTGA_CACHE_GB") or "20"
+    try:
+        return int(float(text) * 1e9)
+    except ValueError:
+        raise ConfigError(f"QUANTGA_CACHE_GB={text!r} is no number of gigabytes") from None
+
+
 def parse_timerange(text: str) -> tuple[int | None, int | None]:
     """Return (start, end) in ms UTC of `YYYYMMDD-YYYYMMDD`, either side may be empty; the end is not included.
 
@@ -218,4 +233,15 @@ def _refuse_unknown_variables(settings: type[Settings]) -> None:
             raise ConfigError(f"environment variable {name} names no setting; see quantga.toml for those that exist")
 
 
-__all__ = ["Cluster", "CostsSection", "Data", "Search", "Settings", "Store", "parse_timerange", "ray_address"]
+__all__ = [
+    "Cluster",
+    "CostsSection",
+    "Data",
+    "Search",
+    "Settings",
+    "Store",
+    "cache_folder",
+    "cache_limit",
+    "parse_timerange",
+    "ray_address",
+]

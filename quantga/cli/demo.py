@@ -82,7 +82,7 @@ def _side(lake: Lake, venue: str, family: Regime, seed: int, workers: int | None
         f"an oracle who knows the rule earns a Sharpe of {oracle:.1f}" if oracle else "nothing can be found in it"
     )
     say(f"market {venue!r}: {len(_SYMBOLS)} assets, {family.years:g} years of hourly bars; {strength}")
-    _import(lake, venue, family.market(seed, _SYMBOLS, _START), lake.root.parent / "files" / venue)
+    _import(lake, venue, family.market(seed, _SYMBOLS, _START), lake.local.parent / "files" / venue)
     settings = Settings.load(
         {
             "data": {

@@ -31,7 +31,7 @@ _NOT_FIGURES = frozenset({"id", "text", "size", "score"})
 _NAMED = 4
 
 
-def write_report(lake: Lake, run: str, out: Path | None = None) -> Path:
+def write_report(lake: Lake, run: str, out: Path | None = None) -> Path | str:
     """Draw a finished run as one HTML file; return where it is: `out`, or report.html in the run's folder.
 
     Raises:
@@ -40,7 +40,7 @@ def write_report(lake: Lake, run: str, out: Path | None = None) -> Path:
     return _write(lake, run, render(read_run(lake, run), reference=REFERENCE), out)
 
 
-def write_comparison(lake: Lake, runs: Sequence[str], out: Path | None = None, notes: Sequence[str] = ()) -> Path:
+def write_comparison(lake: Lake, runs: Sequence[str], out: Path | None = None, notes: Sequence[str] = ()) -> Path | str:
     """Draw two finished runs of the same search side by side, then the first in full; `notes` say what each market is.
 
     Raises:
@@ -53,7 +53,7 @@ def write_comparison(lake: Lake, runs: Sequence[str], out: Path | None = None, n
     return _write(lake, runs[0], render(left, right, reference=REFERENCE), out)
 
 
-def _write(lake: Lake, run: str, page: str, out: Path | None) -> Path:
+def _write(lake: Lake, run: str, page: str, out: Path | None) -> Path | str:
     data = page.encode()
     if out is not None:
         try:
@@ -66,7 +66,7 @@ def _write(lake: Lake, run: str, page: str, out: Path | None) -> Path:
     if lake.exists(path) and lake.read(path) != data:  # drawn before by another version: objects are written once
         path = f"runs/{run}/report-{sha256(data)[:8]}.html"
     lake.put(path, data)
-    return lake.root / path
+    return lake.where(path)
 
 
 def read_run(lake: Lake, run: str, note: str = "") -> RunReport:

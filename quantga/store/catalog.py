@@ -18,9 +18,11 @@ from typing import Any
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from quantga.errors import ConfigError, StoreError, Transient
-from quantga.store.lake import FULL, Lake, disk_full
+from quantga.store.folder import FULL, Folder, disk_full
+from quantga.store.lake import Lake
 from quantga.store.manifest import heads, read_manifest
 
 FILE = "catalog.duckdb"
@@ -50,16 +52,16 @@ def snapshot(lake: Lake) -> Iterator[Connection]:
 
     The snapshot has a name of its own, since DuckDB shares one open database among all who open the same path.
     """
-    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=lake.root) as folder:
+    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=lake.local) as folder:
         own = Path(folder) / FILE
         try:
-            own.hardlink_to(lake.root / FILE)
+            own.hardlink_to(lake.local / FILE)
         except OSError:
-            shutil.copyfile(lake.root / FILE, own)  # a file system without hard links
+            shutil.copyfile(lake.local / FILE, own)  # a file system without hard links
         try:
             connection = duckdb.connect(str(own), read_only=True)
         except duckdb.Error as error:
-            what = f"{lake.root / FILE} does not open"
+            what = f"{lake.local / FILE} does not open"
             raise StoreError(f"{what}: give `quantga catalog rebuild` ({_first_line(error)})") from error
         with connection:
             yield connection
@@ -77,12 +79,12 @@ def refresh(lake: Lake) -> Path:
 
 def _build(lake: Lake, *, anew: bool) -> Path:
     """Build the catalog on a copy of what is there; if that is damaged, from nothing."""
-    final = lake.root / FILE
-    lake.require_writable()
+    Folder(lake.local).require_writable()
+    final = lake.local / FILE
     failure: duckdb.Error | None = None
     with _only_writer(lake):
         for empty in (True,) if anew or not final.exists() else (False, True):
-            with tempfile.TemporaryDirectory(prefix=".catalog-", dir=lake.root) as folder:
+            with tempfile.TemporaryDirectory(prefix=".catalog-", dir=lake.local) as folder:
                 draft = Path(folder) / FILE
                 try:
                     if not empty:
@@ -107,7 +109,7 @@ def _build(lake: Lake, *, anew: bool) -> Path:
 @contextmanager
 def _only_writer(lake: Lake) -> Iterator[None]:
     """Hold the one right to build; it ends with the process, however that ends."""
-    with (lake.root / ".catalog.lock").open("w") as file:
+    with (lake.local / ".catalog.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
@@ -208,23 +210,33 @@ def _index_run(connection: Connection, lake: Lake, run: str) -> int:
         settings = lake.read(f"{folder}/run.json").decode()
         connection.execute("INSERT INTO runs VALUES (?, ?, false)", [run, settings])
         changed += 1
-    known = {n for (n,) in connection.execute("SELECT generation FROM generations WHERE run = ?", [run]).fetchall()}
-    for name in lake.folders(folder):
-        number = _generation(name)
-        if number is None or number in known or not lake.exists(f"{folder}/{name}/state.json"):
-            continue
-        appraisals = f"{folder}/{name}/appraisals.parquet"
-        if lake.exists(appraisals):
-            given = {"run": run, "generation": number}
-            _append(connection, "appraisals", lake.read_table(appraisals), given)
-        state = lake.read(f"{folder}/{name}/state.json").decode()
-        connection.execute("INSERT INTO generations VALUES (?, ?, ?)", [run, number, state])
-        changed += 1
+    changed += _index_generations(connection, lake, run)
     if lake.exists(f"{folder}/front.parquet"):
         _append(connection, "fronts", lake.read_table(f"{folder}/front.parquet"), {"run": run})
         connection.execute("UPDATE runs SET finished = true WHERE run = ?", [run])
         changed += 1
     return changed
+
+
+def _index_generations(connection: Connection, lake: Lake, run: str) -> int:
+    """Index the generations of a run that were committed since; return how many. Their rows are read as one Arrow dataset."""
+    known = {n for (n,) in connection.execute("SELECT generation FROM generations WHERE run = ?", [run]).fetchall()}
+    there = set(lake.paths(f"runs/{run}"))
+    folders = {
+        number: f"runs/{run}/{name}"
+        for name in lake.folders(f"runs/{run}")
+        if (number := _generation(name)) is not None
+    }
+    new = sorted(n for n, folder in folders.items() if n not in known and f"{folder}/state.json" in there)
+    if not new:
+        return 0
+    appraised = [path for n in new if (path := f"{folders[n]}/appraisals.parquet") in there]
+    if appraised:
+        _append(connection, "appraisals", lake.scan(appraised), {"run": run})
+    states = lake.read_all([f"{folders[n]}/state.json" for n in new])
+    rows = [[run, n, state.decode()] for n, state in zip(new, states, strict=True)]
+    connection.executemany("INSERT INTO generations VALUES (?, ?, ?)", rows)
+    return len(new)
 
 
 def _generation(folder: str) -> int | None:
@@ -233,19 +245,28 @@ def _generation(folder: str) -> int | None:
     return int(number) if name == "gen" and number.isdigit() else None
 
 
-def _append(connection: Connection, table: str, rows: pa.Table, given: Mapping[str, object]) -> None:
-    """Append rows by column name; columns that the table lacks are added to it, those that rows lack are NULL."""
-    for name, value in given.items():
-        if name not in rows.column_names:
-            rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+def _append(connection: Connection, table: str, rows: pa.Table | ds.Dataset, given: Mapping[str, str]) -> None:
+    """Append rows by column name, and `given` to each; columns that the table lacks are added, those that rows lack are NULL."""
     present = {name for (name, *_) in connection.execute(f"DESCRIBE {table}").fetchall()}
     connection.register("incoming", rows)
-    for name, kind, *_ in connection.execute("DESCRIBE incoming").fetchall():
+    known = {*given, *(["generation"] if "gen" in rows.schema.names else [])}
+    chosen = [_column(name) for name in rows.schema.names if name not in known]
+    chosen += [f"'{value}' AS {_quoted(name)}" for name, value in given.items()]
+    incoming = f"SELECT {', '.join(chosen)} FROM incoming"
+    for name, kind, *_ in connection.execute(f"DESCRIBE {incoming}").fetchall():
         if name not in present:
-            quoted = name.replace('"', '""')
-            connection.execute(f'ALTER TABLE {table} ADD COLUMN "{quoted}" {kind}')
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {_quoted(name)} {kind}")
+    connection.execute(f"INSERT INTO {table} BY NAME {incoming}")
     connection.unregister("incoming")
+
+
+def _column(name: str) -> str:
+    """Return a column as the catalog calls it: a folder `gen=0012` is the generation 12."""
+    return "gen AS generation" if name == "gen" else _quoted(name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_line(error: Exception | None) -> str:

@@ -1,4 +1,4 @@
-"""The lake: write-once objects under one root, a folder today and an object store by the same interface.
+"""The lake: write-once objects under one root, a folder or a bucket by the same few verbs.
 
 An object appears whole or not at all and never changes afterwards, so a crash leaves nothing to repair, a reader needs
 no lock, and the name of a file can stand for its content.
@@ -6,23 +6,22 @@ no lock, and the name of a file can stand for its content.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
-import os
-import secrets
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow import fs
 
-from quantga.errors import ConfigError, Conflict, ManifestMismatch, StoreError
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
+from quantga.errors import ConfigError, ManifestMismatch, StoreError
+from quantga.store.cache import NodeCache
+from quantga.store.folder import Folder
+from quantga.store.objects import Held, Objects
 
 
 def sha256(data: bytes) -> str:
@@ -35,12 +34,26 @@ class Lake:
     """A root with write-once objects; paths are relative, with `/` between their parts.
 
     Args:
-        root: the folder.
-        filesystem: pyarrow's view of that folder; reads and listings go through it.
+        objects: where they are.
+        cache: keeps on this machine what was read from far away; None where the objects are near.
     """
 
-    root: Path
-    filesystem: fs.FileSystem
+    objects: Objects
+    cache: NodeCache | None = None
+
+    @property
+    def root(self) -> Path | str:
+        """What messages call the lake: a folder's path, or s3://bucket/prefix."""
+        return self.objects.name
+
+    @property
+    def local(self) -> Path:
+        """A folder on this machine for what is made from the lake: the lake itself, if it is a folder."""
+        return self.objects.local
+
+    def where(self, path: str) -> Path | str:
+        """Return what a person calls the object at `path`: its file, or s3://bucket/prefix/path."""
+        return self.root / path if isinstance(self.root, Path) else f"{self.root}/{path}"
 
     def put(self, path: str, data: bytes) -> str:
         """Write `data` at `path` once; return its SHA-256.
@@ -49,12 +62,14 @@ class Lake:
 
         Raises:
             Conflict: other bytes are there.
-            StoreError: the disk is full or failed; nothing half-written remains.
+            StoreError: the disk is full, the store failed or does not answer; nothing half-written remains.
         """
-        final = self.root / path
-        if not self._holds(final, data):
-            _publish(final, data)
+        self.objects.create(path, data)
         return sha256(data)
+
+    def put_all(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Write several objects, each once; where one fails, others may have been written."""
+        self.objects.create_all(items)
 
     def put_json(self, path: str, value: object) -> str:
         """Write `value` as canonical JSON (sorted keys) at `path` once; return its SHA-256."""
@@ -66,13 +81,11 @@ class Lake:
 
     def read(self, path: str) -> bytes:
         """Return the bytes at `path`; a StoreError says that there are none."""
-        try:
-            with self.filesystem.open_input_file(path) as file:
-                return bytes(file.read())
-        except FileNotFoundError:
-            raise StoreError(f"{self.root}/{path} does not exist: was something deleted from the lake?") from None
-        except OSError as error:
-            raise StoreError(f"{self.root}/{path} cannot be read: {error}") from error
+        return self.objects.read(path)
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        """Return the bytes at each path, in the order of `paths`; many at once where each takes a while."""
+        return self.objects.read_all(paths)
 
     def read_json(self, path: str) -> object:
         """Return the JSON value at `path`."""
@@ -84,7 +97,15 @@ class Lake:
 
     def read_table(self, path: str, digest: str = "") -> pa.Table:
         """Return the Parquet table at `path`, after checking its bytes against `digest` where one is given."""
-        data = self.read(path)
+        return self.parsed(path, self.read(path), digest)
+
+    def read_tables(self, wanted: Sequence[tuple[str, str]]) -> list[pa.Table]:
+        """Return the Parquet tables at some paths, each checked against its digest."""
+        read = self.read_all([path for path, _ in wanted])
+        return [self.parsed(path, data, digest) for (path, digest), data in zip(wanted, read, strict=True)]
+
+    def parsed(self, path: str, data: bytes, digest: str) -> pa.Table:
+        """Return the Parquet table that `data`, read from `path`, hold."""
         if digest and sha256(data) != digest:
             raise ManifestMismatch(f"{self.root}/{path} was changed after it was written: restore it, or import again")
         try:
@@ -92,63 +113,65 @@ class Lake:
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestMismatch(f"{self.root}/{path} is not a readable Parquet file: {error}") from error
 
+    def scan(self, paths: Sequence[str]) -> ds.Dataset:
+        """Return Parquet objects as one Arrow dataset, which reads what is asked of it; columns that some lack are null there.
+
+        What lies in a folder `name=value` has the column `name`.
+        """
+        hive = ds.FileSystemFactoryOptions(partitioning=ds.HivePartitioning.discover())
+        try:
+            factory = ds.FileSystemDatasetFactory(self.objects.filesystem(), list(paths), ds.ParquetFileFormat(), hive)
+            return factory.finish(factory.inspect(promote_options="permissive", fragments=None))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"{self.root}/{paths[0]} and those beside it cannot be read: {error}") from error
+
     def exists(self, path: str) -> bool:
         """Return whether there is an object at `path`."""
-        return bool(self.filesystem.get_file_info(path).type == fs.FileType.File)
+        return self.objects.exists(path)
 
     def paths(self, prefix: str) -> list[str]:
         """Return the paths of all objects below the folder `prefix`, sorted; unfinished ones are not shown."""
-        selector = fs.FileSelector(prefix, allow_not_found=True, recursive=True)
-        found = (info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File)
-        return sorted(info.path for info in found if not info.base_name.startswith("."))
+        return self.objects.paths(prefix)
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders directly below `prefix`, sorted."""
-        selector = fs.FileSelector(prefix, allow_not_found=True, recursive=False)
-        infos = self.filesystem.get_file_info(selector)
-        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+        return self.objects.folders(prefix)
 
     def require_writable(self) -> None:
         """Raise ConfigError, before any work, if nothing can be written below the root."""
-        probe = self.root / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            if error.errno in FULL:
-                raise disk_full(self.root) from error
-            raise ConfigError(
-                f"the store {self.root} cannot be written ({error.strerror}): choose another with --store "
-                "or change its permissions"
-            ) from error
+        self.objects.require_writable()
 
-    @staticmethod
-    def _holds(final: Path, data: bytes) -> bool:
-        try:
-            present = final.read_bytes()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StoreError(f"{final} cannot be read: {error.strerror}") from error
-        if present != data:
-            raise Conflict(f"{final} already holds other bytes: objects of the lake are written once")
-        return True
+    def hold(self, what: str) -> AbstractContextManager[Held]:
+        """Hold the sole right to drive `what` (`run 1f3a…`) among all processes that use this lake.
+
+        What is held says whether it still is: `require()` before each step. A process that died holds nothing.
+
+        Raises:
+            Conflict: another process drives it; says which.
+        """
+        return self.objects.hold(what)
 
 
 def open_lake(store: str | Path) -> Lake:
-    """Return the lake at `store`, a folder that need not exist yet.
+    """Return the lake at `store`: a folder that need not exist yet, or `s3://bucket/prefix`.
+
+    An address may name a server that is not Amazon's: `s3://bucket/prefix?endpoint=http://host:port`, see docs/storage.md.
 
     Raises:
         ConfigError: `store` is no folder, or an address of a kind that is not supported.
     """
     text = str(store)
+    if text.startswith("s3://"):
+        from quantga.store.s3 import open_bucket  # noqa: PLC0415 (boto3 takes half a second)
+
+        bucket = open_bucket(text)
+        return Lake(bucket, NodeCache.default())
     if "://" in text:
-        raise ConfigError(f"the store {text} is not supported: give a folder, as in --store market")
+        raise ConfigError(f"the store {text} is not supported: give a folder or s3://bucket/prefix")
     root = Path(text).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise ConfigError(f"the store {root} is a file: give a folder with --store")
-    return Lake(root, fs.SubTreeFileSystem(str(root), fs.LocalFileSystem()))
+    return Lake(Folder(root))
 
 
 def to_json(value: object) -> bytes:
@@ -161,52 +184,3 @@ def to_parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
-
-
-def disk_full(path: Path) -> StoreError:
-    """Return the error for a full disk; the command line counts it as the user's to mend (exit code 2)."""
-    error = StoreError(
-        f"the disk that holds {path} is full: free some space and give the same command again; "
-        "nothing half-written was left behind"
-    )
-    error.exit_code = 2
-    return error
-
-
-def _publish(final: Path, data: bytes) -> None:
-    draft = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _give_name(draft, final, data)
-        _sync_folder(final.parent)
-    except OSError as error:
-        if error.errno in FULL:
-            raise disk_full(final) from error
-        raise StoreError(f"{final} cannot be written: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _give_name(draft: Path, final: Path, data: bytes) -> None:
-    """Name the draft `final` unless that name is taken: a hard link cannot overwrite, a rename could."""
-    try:
-        os.link(draft, final)
-    except FileExistsError:
-        if final.read_bytes() != data:
-            raise Conflict(f"{final} was written by another process with other bytes: it won") from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        draft.rename(final)  # a file system without hard links: the best that it offers
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

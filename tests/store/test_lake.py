@@ -121,5 +121,15 @@ def test_a_store_that_cannot_be_written_is_refused_before_any_work(tmp_path):
         open_lake("/proc/no/such").require_writable()
     with pytest.raises(ConfigError, match="not supported"):
         open_lake("ftp://host/lake")
+    for text, why in {
+        "s3://b": "names no bucket",
+        "s3:///prefix": "names no bucket",
+        "s3://key:secret@bucket/p": "keys do not belong",
+        "s3://bucket/p?endpont=http://x": "unknown option 'endpont'",
+        "s3://bucket/p?endpoint=localhost:1": "reads like http",
+        "s3://bucket/p?requester=me": "requester=pays",
+    }.items():
+        with pytest.raises(ConfigError, match=why):
+            open_lake(text)
     open_lake(tmp_path / "fine").require_writable()
     assert files(tmp_path / "fine") == []
