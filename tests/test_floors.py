@@ -41,7 +41,7 @@ FLOORS = {
 
 # Where a library may be imported: modules (all of a package where the name ends in a dot).
 ONLY_IN = {
-    "ray": ("cluster.", "live.feed", "live.trader"),
+    "ray": ("cluster.", "live.budget", "live.feed", "live.trader"),
     "vectorbt": ("engine.auditor", "bench.baselines_series", "bench.baselines_vectorbt"),
     "deap": ("evolve.", "bench.baselines"),
     "duckdb": ("store.",),
