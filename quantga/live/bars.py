@@ -110,6 +110,8 @@ class Counts:
     failed: int = 0
     unknowable: int = 0
     """bars that the venue no longer tells"""
+    strange: int = 0
+    """times too far ahead to be true"""
 
 
 @dataclass(slots=True)
@@ -296,6 +298,9 @@ class Assembler:
         """Move the venue's clock, begin series at its first reading, and see what is due."""
         if time <= self.clock:
             return
+        if self.clock and time > self.clock + LEAP:
+            self.counts.strange += 1
+            return
         self.clock = time
         if time < self._wake:
             return
@@ -380,6 +385,8 @@ def told(candle: Candle) -> tuple[float, float, float, float, float, int]:
 
 
 NEVER = 2**62
+LEAP = 366 * 86_400_000
+"""No venue's clock goes so far ahead (ms) at once."""
 NOBODY = (math.nan, math.nan, math.nan, math.nan, 0.0, 0)
 INTERVALS = {
     "1m": 60_000,
