@@ -20,6 +20,7 @@ class Ask:
 
     Args:
         endpoint: which breaker watches it.
+        kind: the request's or action's type, as the venue calls it.
         body: the request's JSON, byte for byte.
         priority: who goes first.
         weight: of the venue's 1,200 a minute, with what the answer's rows are expected to add.
@@ -29,6 +30,7 @@ class Ask:
     """
 
     endpoint: Endpoint
+    kind: str
     body: bytes
     priority: Priority
     weight: int

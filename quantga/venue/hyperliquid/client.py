@@ -175,9 +175,11 @@ class Hyperliquid:
             raise ConfigError("this venue was opened without a key: it can only read")
         meta = self._meta or await self.meta(priority=priority)
         asked = actions.count(action)
+        wire = actions.wire(action, meta)
         ask = Ask(
             endpoint="exchange",
-            body=self._signer.envelope(actions.wire(action, meta), stamp),
+            kind=wire["type"],
+            body=self._signer.envelope(wire, stamp),
             priority=priority,
             weight=actions.weight(action),
             actions=asked,
@@ -196,6 +198,7 @@ class Hyperliquid:
         return await self._wire.send(
             Ask(
                 endpoint=weights.endpoint(kind),
+                kind=kind,
                 body=orjson.dumps(body),
                 priority=priority,
                 weight=weights.expected(body),

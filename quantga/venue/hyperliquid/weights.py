@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from quantga.venue.hyperliquid.reading import Json
-from quantga.venue.wire import Endpoint
+import orjson
+
+from quantga.venue.wire import Ask, Endpoint, Reply
 
 PER_MINUTE = 1_200
 _MINUTES = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "8h": 480, "12h": 720}
@@ -63,9 +64,17 @@ def expected(body: dict[str, Any]) -> int:
     return base(kind) + surcharge(kind, most)
 
 
-def actual(kind: str, answer: Json) -> int:
-    """Return the weight of a request once its answer is known."""
-    return base(kind) + surcharge(kind, len(answer) if isinstance(answer, list) else 0)
+def actual(ask: Ask, reply: Reply) -> int:
+    """Return the weight of a request once its answer is known; a refused one is taken to have cost its base."""
+    if ask.endpoint == "exchange":
+        return ask.weight
+    if ask.kind not in _ROWS or reply.status != 200:
+        return base(ask.kind)
+    try:
+        answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return ask.weight
+    return base(ask.kind) + surcharge(ask.kind, len(answer) if isinstance(answer, list) else 0)
 
 
 def endpoint(kind: str) -> Endpoint:
