@@ -63,13 +63,19 @@ class Rest:
         path = "/exchange" if ask.endpoint == "exchange" else "/info"
         try:
             async with self._session.post(self.url + path, data=ask.body, allow_redirects=False) as answer:
-                body = await answer.content.read(_LONGEST)
-                if not answer.content.at_eof():
-                    raise Unknown(f"{self.url} sent more than {_LONGEST} bytes")
+                body = await self._whole(answer)
                 return Reply(answer.status, body, _date(answer.headers.get("Date", "")))
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             reason = str(error) or "no answer in time"
             raise Unknown(f"{self.url} did not answer: {reason} ({type(error).__name__})") from error
+
+    async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for part in answer.content.iter_any():  # one read gives what has arrived, not the whole
+            body += part
+            if len(body) > _LONGEST:
+                raise Unknown(f"{self.url} sent more than {_LONGEST} bytes")
+        return bytes(body)
 
 
 def _date(text: str) -> int:

@@ -1,0 +1,212 @@
+"""The dealer: sends what was decided, once, and finds out what became of it. Nothing leaves before it is in the journal.
+
+It holds the session's one state. Every failure between here and the venue ends in a phase of the order, never in a guess:
+what got no answer is UNKNOWN until the venue's own word settles it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from quantga.errors import Denied, RateLimited, Rejected, Unknown, VenueError
+from quantga.live.journal import Journal
+from quantga.live.orders import LOOKUPS, MARGIN_MS, Evidence, Fact, Lookup, Order, Phase, settle
+from quantga.live.reconcile import Belief, Report, Result, reconcile
+from quantga.live.session import Asked, Event, Session, Used, event_of, fold
+from quantga.venue.account import Cancel, Fill, Filled, Noop, OrderReport, OrderRequest, Outcome, Place, Refused, Stamp
+from quantga.venue.protocol import Priority, Venue
+
+__all__ = ["LIFETIME_MS", "Dealer"]
+
+LIFETIME_MS = 5_000
+"""How long after it was made an action may still take effect at the venue."""
+_OVERLAP_MS = 60_000  # fills are asked for again over this long: they may become visible late
+_PAUSE = 0.25  # seconds between two questions about an order
+
+
+def _local() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Dealer:
+    """One account's orders. `session` is what is known; it changes only by what is appended to the journal."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        journal: Journal,
+        session: Session,
+        *,
+        local: Callable[[], int] = _local,
+        pause: float = _PAUSE,
+    ) -> None:
+        self.venue, self.session = venue, session
+        self._journal, self._local, self._pause = journal, local, pause
+        self._skew: int | None = None
+        self.market = journal.entries[-1].time if journal.entries else 0
+
+    @property
+    def account(self) -> str:
+        """The master's address."""
+        return self.session.began.account
+
+    def tell(self, *events: Event) -> None:
+        """Write events down and let the session know; raises StoreError if they could not be made durable."""
+        self.session = fold(self._journal.append(self.market, *map(event_of, events)), self.session)
+
+    async def sync(self) -> int:
+        """Ask for the venue's time; return the one that an action's expiry is compared with, ms."""
+        before = self._local()
+        clock = await self.venue.clock()
+        self._skew = clock.admission - before
+        self.market = max(self.market, clock.market)
+        return clock.admission
+
+    def stamp(self) -> Stamp:
+        """Return a nonce above all before and its expiry, by the venue's clock. Unknown before `sync` has succeeded."""
+        if self._skew is None:
+            raise Unknown("the venue's clock is not known yet; nothing can be sent")
+        now = self._local() + self._skew
+        return Stamp(self.session.stamp(now), now + LIFETIME_MS)
+
+    async def place(self, asked: Sequence[Asked], priority: Priority) -> list[Order]:
+        """Send orders that share one stamp in one action; return what is known of each afterwards."""
+        self.tell(*asked)
+        cloids = [one.intent.cloid for one in asked]
+        action = Place(tuple(one.intent.request for one in asked))
+        try:
+            outcomes = await self.venue.submit(action, asked[0].intent.stamp, priority=priority)
+        except (Rejected, Denied) as error:
+            facts = [Fact(cloid, Phase.REJECTED, reason=str(error)) for cloid in cloids]
+        except VenueError as error:
+            facts = [Fact(cloid, Phase.UNKNOWN, reason=str(error)) for cloid in cloids]
+        else:
+            facts = [_fact(one.intent.request, outcome) for one, outcome in zip(asked, outcomes, strict=True)]
+        self.tell(*facts)
+        return [self.session.orders[cloid] for cloid in cloids]
+
+    async def cancel(self, cloids: Collection[str], priority: Priority = Priority.RISK) -> None:
+        """Cancel orders, and find out about each whether it was; those that cannot be told stay as they are."""
+        open_ones = [cloid for cloid in cloids if not self.session.orders[cloid].phase.final]
+        if not open_ones:
+            return
+        stamp = self.stamp()
+        self.tell(Used(stamp.nonce))
+        named = tuple((self.session.orders[cloid].intent.request.coin, cloid) for cloid in open_ones)
+        try:
+            outcomes = await self.venue.submit(Cancel(named), stamp, priority=priority)
+        except VenueError:
+            outcomes = tuple(Refused("no answer") for _ in named)
+        for cloid, outcome in zip(open_ones, outcomes, strict=True):
+            if isinstance(outcome, Refused):
+                await self.learn(cloid)
+            else:
+                self.tell(Fact(cloid, Phase.CANCELED))
+
+    async def learn(self, cloid: str) -> Fact | None:
+        """Ask the venue about an order and write down what it says; None if it does not know it, or did not answer."""
+        try:
+            report = await self.venue.order(self.account, cloid)
+        except (Unknown, RateLimited, Denied):
+            return None
+        fact = _reported(cloid, report)
+        if fact is not None:
+            self.tell(fact)
+        return fact
+
+    async def take_fills(self) -> list[Fill]:
+        """Ask for fills and write down those that are ours and new; return all of the session that the venue told now."""
+        known = [fill for order in self.session.orders.values() for fill in order.fills]
+        first = min((order.intent.stamp.nonce for order in self.session.orders.values()), default=self.market)
+        start = max((fill.time for fill in known), default=min(first, self.market)) - _OVERLAP_MS
+        fills = await self.venue.fills(self.account, max(start, 0))
+        new = [fill for fill in fills if fill.cloid in self.session.orders and fill not in known]
+        if new:
+            self.tell(*new)
+        return [fill for fill in fills if fill in known or fill in new or fill.time >= self._began]
+
+    @property
+    def _began(self) -> int:
+        return self._journal.entries[0].time
+
+    async def settle(self, cloid: str) -> Order:
+        """Find out what became of an order whose outcome is not known; return only when it is.
+
+        Its nonce is burnt first: if the order has not reached the venue yet, it never will.
+        """
+        order = self.session.orders[cloid]
+        if order.phase == Phase.INTENDED:
+            self.tell(Fact(cloid, Phase.UNKNOWN, reason="no answer is in the journal"))
+        await self._burn(order.intent.stamp)
+        lookups: list[Lookup] = []
+        while self.session.orders[cloid].phase == Phase.UNKNOWN:
+            fact = await self._settled(cloid, lookups)
+            if fact is None:
+                await asyncio.sleep(self._pause)
+            elif self.session.orders[cloid].phase == Phase.UNKNOWN:
+                self.tell(fact)
+        return self.session.orders[cloid]
+
+    async def _burn(self, stamp: Stamp) -> None:
+        try:
+            await self.venue.submit(Noop(), stamp, priority=Priority.RISK)
+        except VenueError:
+            return  # whether it arrived is not relied upon: only the venue's record and the expiry decide
+
+    async def _settled(self, cloid: str, lookups: list[Lookup]) -> Fact | None:
+        """Ask once more; what an answer says stays in `lookups`. A question that failed has no answer."""
+        order = self.session.orders[cloid]
+        try:
+            now = await self.sync()
+            lookups.append(Lookup(now, _reported(cloid, await self.venue.order(self.account, cloid))))
+            late = sum(one.asked > order.intent.expires + MARGIN_MS for one in lookups)
+            if lookups[-1].fact is not None or late < LOOKUPS:
+                return settle(order, Evidence(lookups))
+            fills = await self.take_fills()
+            resting = await self.venue.open_orders(self.account)
+        except VenueError:
+            return None
+        evidence = Evidence(
+            lookups,
+            frozenset(fill.cloid for fill in fills if fill.cloid), now,
+            frozenset(one.cloid for one in resting if one.cloid), now,
+        )  # fmt: skip
+        return settle(self.session.orders[cloid], evidence)
+
+    async def reconcile(self, start: Belief | None = None) -> Result:
+        """Compare with the venue and write down what was learned; raises VenueError where an answer is missing."""
+        fills = await self.take_fills()
+        resting = await self.venue.open_orders(self.account)
+        state = await self.venue.state(self.account)
+        self.market = max(self.market, state.time)
+        belief = start or Belief(self.session.began.positions, self.session.orders)
+        result = reconcile(belief, Report(fills, resting, state))
+        if result.learned:
+            self.tell(*result.learned)
+        return result
+
+
+def _fact(request: OrderRequest, outcome: Outcome) -> Fact:
+    """Return what an answer to a new order says of it; the fills themselves are asked for."""
+    cloid = str(request.cloid)
+    if isinstance(outcome, Refused):
+        return Fact(cloid, Phase.REJECTED, reason=outcome.reason)
+    if isinstance(outcome, Filled):
+        rest = Phase.CANCELED if request.tif == "Ioc" else Phase.RESTING
+        return Fact(cloid, Phase.FILLED if outcome.size >= request.size else rest, outcome.oid)
+    return Fact(cloid, Phase.RESTING, getattr(outcome, "oid", 0))
+
+
+def _reported(cloid: str, report: OrderReport) -> Fact | None:
+    """Return what `orderStatus` says of an order; None where the venue knows none of that name."""
+    if report.order is None:
+        return None
+    if report.live:
+        phase = Phase.RESTING
+    elif report.status == "filled":
+        phase = Phase.FILLED
+    else:
+        phase = Phase.REJECTED if report.rejected else Phase.CANCELED
+    return Fact(cloid, phase, report.order.oid, report.status)
