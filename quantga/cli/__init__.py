@@ -16,8 +16,10 @@ from quantga.cli.data import data_app
 from quantga.cli.demo import demo
 from quantga.cli.evolve import evolve
 from quantga.cli.exchange import app as exchange_app
+from quantga.cli.ledger import ledger_app
 from quantga.cli.program import backtest, ops, warm
 from quantga.cli.runs import catalog_app, report, runs, show, sql
+from quantga.cli.validate import validate
 from quantga.errors import QuantgaError
 
 app = typer.Typer(
@@ -30,7 +32,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(bench_app, name="bench")
 app.add_typer(exchange_app, name="exchange")
-for verb in (evolve, runs, show, report, backtest, sql, ops, warm, demo):
+app.add_typer(ledger_app, name="ledger")
+for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo):
     app.command(verb.__name__)(verb)
 
 

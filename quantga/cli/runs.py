@@ -67,7 +67,7 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="RUN|PROGRAM", help="The id of a run or of a program; a prefix will do.")
+        str, typer.Argument(metavar="RUN|PROGRAM", help="The id of a run or of a program, a prefix of it, or: last.")
     ],
     store: StoreOption = None,
     json: JsonOption = False,
@@ -82,6 +82,12 @@ def show(
 
 
 def _run_named(lake: Lake, name: str) -> str:
+    """Return the run that `name` means ("last": the one searched last that is finished); empty where there is none."""
+    if name == "last":
+        from quantga.cluster.record import run_named
+        from quantga.store.trials import Ledger
+
+        return run_named(lake, name, Ledger(lake))
     found = [run for run in lake.folders("runs") if run.startswith(name)]
     if len(found) > 1:
         raise ConfigError(f"{name!r} could be any of the runs {', '.join(found)}: give more of it")
@@ -137,7 +143,7 @@ def _show_program(lake: Lake, name: str, *, json: bool) -> None:
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a finished run; a prefix will do.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a finished run, a prefix of it, or: last.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write here instead of into the run's folder.")] = None,
     store: StoreOption = None,
     json: JsonOption = False,

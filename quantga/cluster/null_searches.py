@@ -8,7 +8,7 @@ that stops early would throw them away.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def null_searches(
     numbers: Sequence[int],
     workers: int,
     keep: Callable[[NullSearch], None] = lambda _: None,
-) -> Iterator[NullSearch]:
+) -> Generator[NullSearch]:
     """Yield the searches on the surrogates `numbers` of a market, in that order, from Ray tasks.
 
     At most `workers` run at once. `keep` is given each as soon as it is back, in whatever order. Closing the iterator cancels

@@ -99,7 +99,7 @@ class _Clock:
         left = seconds / done * (self._started.generations - standing.generation)
         return (
             f"{standing.trials:,} trials, {self._new / seconds:,.0f}/s, {standing.unlike / max(1, standing.asked):.0%} "
-            f"unlike, {_duration(left)} left"
+            f"unlike, {duration(left)} left"
         )
 
     def line(self, standing: Standing) -> str:
@@ -122,7 +122,8 @@ class _Clock:
         return Group(head, Text(self.facts(standing)), table, Text("Ctrl-C stops; the run can be resumed", style="dim"))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a length of time in words: 1 h 02 min, 3 min 20 s, 7 s."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -24,6 +24,7 @@ from quantga.evolve.select import Appraisal, Member
 from quantga.lang.parse import parse
 from quantga.lang.program import Program
 from quantga.store.lake import Lake, sha256, to_parquet
+from quantga.store.trials import Ledger
 
 _SCIENCE = ("lang", "engine", "evolve")
 _CASE = "slice_"
@@ -107,6 +108,11 @@ class RunFiles:
         """Return how many distinct programs had been appraised by the end of a committed generation (from 1)."""
         return int(_mapping(self.lake.read_json(f"{self.folder}/gen={generation - 1:04d}/state.json"))["trials"])
 
+    def tried(self, generation: int) -> list[tuple[float, int, str]]:
+        """Return (score, behaviour, text) of every program asked for in a committed generation (from 0)."""
+        table = self.lake.read_table(f"{self.folder}/gen={generation:04d}/appraisals.parquet")
+        return list(zip(*(table[name].to_pylist() for name in ("score", "behaviour", "text")), strict=True))
+
     @property
     def finished(self) -> bool:
         """Whether the front was written, which is the last that a run does."""
@@ -153,6 +159,24 @@ def digest_of(champions: Iterable[Champion]) -> str:
     return digest.hexdigest()
 
 
+def run_named(lake: Lake, name: str, ledger: Ledger) -> str:
+    """Return the run that `name` means: its id, the beginning of it, or "last", the one searched last that is finished.
+
+    Raises:
+        ConfigError: none, or several.
+    """
+    if name == "last":
+        recent = (row.entry.run for row in reversed(ledger.rows()) if row.entry.kind in ("search", "trials"))
+        found = next((run for run in recent if RunFiles(lake, run).finished), "")
+        if not found:
+            raise ConfigError(f"no run of {lake.root} is finished: give `quantga evolve` first")
+        return found
+    named = [run for run in lake.folders("runs") if run.startswith(name)]
+    if len(named) > 1:
+        raise ConfigError(f"{name!r} could be any of the runs {', '.join(named)}: give more of it")
+    return named[0] if named else name
+
+
 def run_id(science: str, dataset: str) -> str:
     """Return a run's id: the hash of its settings that change results, of its dataset, and of the code."""
     return sha256(f"{science}\n{dataset}\n{code_version()}".encode())[:12]
@@ -161,12 +185,20 @@ def run_id(science: str, dataset: str) -> str:
 def code_version() -> str:
     """Return the version, and a digest of the sources that decide what a search finds."""
     package = Path(quantga.__file__).parent
+    sources = [source for floor in _SCIENCE for source in sorted((package / floor).glob("*.py"))]
+    return f"{quantga.__version__}+{_digest([*sources, package / 'streams.py'])}"
+
+
+def grammar_version() -> str:
+    """Return a digest of the sources that decide what a program's text means."""
+    return _digest(sorted((Path(quantga.__file__).parent / "lang").glob("*.py")))
+
+
+def _digest(sources: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for floor in _SCIENCE:
-        for source in sorted((package / floor).glob("*.py")):
-            digest.update(source.read_bytes())
-    digest.update((package / "streams.py").read_bytes())
-    return f"{quantga.__version__}+{digest.hexdigest()[:12]}"
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _appraised(done: Round) -> pa.Table:

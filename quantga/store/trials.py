@@ -189,18 +189,19 @@ class Ledger:
         """Return every look, in order."""
         return _looks(self.rows())
 
-    def history(self, spans: Sequence[Span], run: str = "") -> History:
+    def history(self, spans: Sequence[Span], run: str = "", until: int | None = None) -> History:
         """Return what was tried on bars that `spans` share; a ledger without rows says that it knows nothing.
 
-        run: whose own rows are left out. A search that has begun and appraised nothing counts as none.
+        run: whose own rows are left out. until: number of the last row that counts; None is all. A search that has begun and
+        appraised nothing counts as none.
         """
-        if not any(row.entry.run != run for row in self.rows()):
+        rows = self.rows()[:until]
+        if not any(row.entry.run != run for row in rows):
             return History(
                 0, 0, 0, "no history: this store has recorded nothing; what was tried elsewhere is not known"
             )
-        mine = [search for search in self.searches() if search.run != run and search.trials]
-        found = [search for search in mine if _meet(search.spans, spans)]
-        looks = [look for look in self.looks() if look.run != run and _meet(look.spans, spans)]
+        found = [one for one in _searches(rows) if one.run != run and one.trials and _meet(one.spans, spans)]
+        looks = [look for look in _looks(rows) if look.run != run and _meet(look.spans, spans)]
         trials = sum(search.trials for search in found)
         words = f"{trials:,} programs in {_count(len(found), 'search')} and {_count(len(looks), 'look')} at bars of these spans"
         return History(trials, len(found), len(looks), words)

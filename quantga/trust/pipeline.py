@@ -16,6 +16,7 @@ from quantga.engine.costs import Costs
 from quantga.errors import ConfigError
 from quantga.lang.bars import Bars, Floats
 from quantga.lang.program import Program
+from quantga.trust.mining import MOST as SURROGATES
 from quantga.trust.mining import MiningP, Stop, mining_p, repeated
 from quantga.trust.overfitting import Panel
 from quantga.trust.promote import Candidate, Evidence, Gate, Verdict, judge, power_card, unopened, worth_opening
@@ -174,13 +175,26 @@ def seen_of(record: Track, refusals: tuple[str, ...] = (), labels: tuple[str, ..
     return Seen(record.alpha, record.trades, refusals, labels)
 
 
+_FEW = 60
+"""Surrogate champions below which their distribution is taken from a fit."""
+
+
 def power_evidence(judgement: Judgement, slices: int, years: tuple[float, float]) -> Evidence:
     """Return from which the power of this history is computed: surrogate champions, the score's penalty, lengths.
+
+    Where the rule stopped after few surrogates, those that a real find would have been compared with come from a Gumbel
+    distribution of the same mean and standard deviation.
 
     slices: of the score, which is the mean less half the standard deviation of their ratios; one slice's ratio has an error of
     sqrt(slices / years). years: of search and of holdout.
     """
-    return Evidence(judgement.maxima, 0.5 * math.sqrt(slices / years[0]), years, max(len(judgement.shortlist), 1))
+    known = [one for one in judgement.maxima if math.isfinite(one)]
+    maxima: Sequence[float] = judgement.maxima
+    if 1 < len(known) < _FEW:
+        scale = float(np.std(known, ddof=1)) * math.sqrt(6) / math.pi
+        middle = float(np.mean(known)) - 0.5772156649 * scale
+        maxima = [middle - scale * math.log(-math.log((k + 0.5) / SURROGATES)) for k in range(SURROGATES)]
+    return Evidence(maxima, 0.5 * math.sqrt(slices / years[0]), years, max(len(judgement.shortlist), 1))
 
 
 def power_words(judgement: Judgement, slices: int, years: tuple[float, float], gate: Gate) -> tuple[str, ...]:
