@@ -31,6 +31,7 @@ from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 from quantga.settings import Settings
 from quantga.store.ingest.importer import funding_notes
+from quantga.store.objects import Held
 from quantga.store.trials import Ledger, entry
 from quantga.trust.holdout import Span
 
@@ -70,34 +71,42 @@ def run_evolution(
     resume: the id of the run that these settings must be those of. appraise: appraises in this process instead of on Ray.
 
     Raises ConfigError, before any work, for settings that cannot be or are not those of the run to resume; DataError for
-    bars that are missing or too few. After a ClusterError or StoreError the run goes on when this is called again.
+    bars that are missing or too few; Conflict where another process drives the run. After a ClusterError or StoreError the
+    run goes on when this is called again.
     """
     ground = survey(settings)
     files = RunFiles(ground.lake, run_id(settings.science_hash, ground.manifest.id))
     if resume:
         require_same(files, resume, settings, ground)
     if not files.finished:
-        ledger = Ledger(ground.lake)
-        head = charge(ledger, files.id, ground)
-        market = ground.market(files.id)
-        plan = plan_of(settings, market)
-        require_unknowing(market)
-        files.begin({**made_of(settings, ground), "ledger": head.record})
-        tally = Tally(ledger, files.id, ground.spans)
-        _search(plan, files, tally, report, (_started(files, settings, ground), crew_of(settings, market, appraise)))
+        with ground.lake.hold(f"run {files.id}") as held:
+            ledger = Ledger(ground.lake)
+            head = charge(ledger, files.id, ground)
+            market = ground.market(files.id)
+            plan = plan_of(settings, market)
+            require_unknowing(market)
+            files.begin({**made_of(settings, ground), "ledger": head.record})
+            tally = Tally(ledger, files.id, ground.spans, held)
+            stage = _started(files, settings, ground), crew_of(settings, market, appraise)
+            _search(plan, files, tally, report, stage)
     return _read(files, ground)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Where a run's trials are charged: each generation once, however often it is computed."""
+    """Where a run's trials are charged: each generation once, however often it is computed, by its one driver."""
 
     ledger: Ledger
     run: str
     spans: tuple[Span, ...]
+    held: Held
 
     def charge(self, generation: int, new: int) -> None:
-        """Record the programs that a generation (from 1) appraised for the first time in this run."""
+        """Record the programs that a generation (from 1) appraised for the first time in this run.
+
+        Raises Conflict if another process has taken the run over.
+        """
+        self.held.require()
         self.ledger.append(entry("trials", f"{self.run}/gen={generation - 1:04d}", self.run, self.spans, trials=new))
 
 

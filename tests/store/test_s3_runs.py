@@ -1,0 +1,88 @@
+"""A whole run in a bucket, as a user gives it on the command line, while the server is killed and other drivers come."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from quantga.cluster.evolution import run_evolution
+from quantga.cluster.fan_out import appraisals
+from quantga.cluster.ground import survey, trial_of
+from quantga.engine.appraise import appraise_market
+from quantga.store.lake import open_lake
+from quantga.store.s3_address import parse_address
+from quantga.store.s3_calls import client_of
+from quantga.store.trials import verify
+from tests.cluster.searches import SEARCH, imported, settings
+from tests.conftest import ROOT
+from tests.store.weed import Weed
+
+SIZE = {"population": 32, "generations": 12}
+WORDS = ["--workers", "1", "--json"]
+
+
+def quantga(*words):
+    command = [sys.executable, "-c", "from quantga.cli import main; main()", *words]
+    search = {f"QUANTGA_SEARCH__{name.upper()}": str(value) for name, value in {**SEARCH, **SIZE}.items()}
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "RAY_ADDRESS": "", **search},
+    )
+
+
+def answer(process, code=0):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err[-3000:]
+    return json.loads(out.splitlines()[-1]) if out.strip() else err
+
+
+@pytest.fixture
+def server(tmp_path, keys):
+    server = Weed(tmp_path / "weed")
+    server.start()
+    client_of(parse_address(f"s3://mine?endpoint={server.endpoint}")).create_bucket(Bucket="mine")
+    yield server
+    server.kill()
+
+
+def test_import_evolve_report_on_a_bucket_with_the_server_killed_in_mid_run(server, tmp_path):
+    folder = imported(tmp_path / "here")
+    chosen = settings(folder, **SIZE)
+    market, trial = survey(chosen).market(), trial_of(chosen)
+    expected = run_evolution(chosen, appraise=lambda p: appraisals(p, appraise_market(p, market, trial)))
+
+    store = f"s3://mine/lab?endpoint={server.endpoint}"
+    files = str(tmp_path / "here" / "files")
+    done = answer(quantga("data", "import", files, "--venue", "walk", "--interval", "1h", "--store", store, "--json"))
+    assert done["dataset"] == expected.dataset
+
+    lake = open_lake(store)
+    with lake.hold(f"run {expected.id}"):
+        refusal = answer(quantga("evolve", "--store", store, *WORDS), code=1)
+    assert f"run {expected.id} is being driven by process {os.getpid()} on " in refusal
+
+    run = quantga("evolve", "--store", store, *WORDS)
+    while not lake.exists(f"runs/{expected.id}/gen=0001/state.json"):
+        assert run.poll() is None, run.communicate()[1][-3000:]
+        time.sleep(0.05)
+    server.kill()
+    time.sleep(1.0)
+    server.start()
+    found = answer(run)
+    assert (found["run"], found["digest"], found["trials"]) == (expected.id, expected.digest, expected.trials)
+    assert verify(lake) == []
+
+    report = answer(quantga("report", found["run"], "--store", store, "--json"))
+    assert report["report"] == f"s3://mine/lab/runs/{found['run']}/report.html"
+    assert lake.read(f"runs/{found['run']}/report.html").startswith(b"<!")
+    rows = answer(quantga("sql", "SELECT count(DISTINCT id) AS n FROM appraisals", "--store", store, "--json"))["rows"]
+    assert rows[0]["n"] == found["trials"]
