@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from quantga.errors import Denied, Unknown, VenueError
+from quantga.errors import Unknown, VenueError
 from quantga.venue.hyperliquid.streams import LARGEST, PING, address, read, request
+from quantga.venue.sockets import SocketBudget, SocketLimits
 from quantga.venue.stream import Ack, Frame, Pong, Refusal, Subscription, Unread
 
-MOST_SUBSCRIPTIONS = 1000
-"""The venue's limit per IP address."""
 QUEUE = 1024
 """Frames that wait in this process before reading stops, and the venue's side has to wait."""
 INVALID = ("Invalid subscription", "Error parsing JSON", "Cannot track")
@@ -41,11 +39,8 @@ class Timing:
     pause: float = 0.25
     longest: float = 15.0
     """Before a new socket: doubled after each failure, up to the longest, and jittered."""
-    connects: int = 20
-    """New sockets a minute; the venue allows 30."""
-    messages: int = 1200
-    """Messages sent a minute; the venue allows 2,000."""
-    minute: float = 60.0
+    limits: SocketLimits = field(default_factory=lambda: SocketLimits(new_a_minute=20, messages=1_200))
+    """What of the venue's allowance per address this socket takes: the rest is for traders and the command line."""
     refusals: int = 3
     """Sockets in a row on which a subscription was refused, before that is an error."""
 
@@ -72,21 +67,6 @@ type Heard = Callable[[bytes, Frame, float, int], None]
 """Takes a frame as it came, what it says, and when (s, monotonic; ns, wall)."""
 
 
-class Window:
-    """At most so many acts within a time."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._times: deque[float] = deque(maxlen=most)
-        self._seconds = seconds
-
-    def wait(self, now: float) -> float:
-        """Return how long (s) to wait before the next act, and count that act."""
-        full = len(self._times) == self._times.maxlen
-        at = max(now, self._times[0] + self._seconds) if full else now
-        self._times.append(at)
-        return at - now
-
-
 class Connection:
     """Keeps one socket alive and hands over its frames."""
 
@@ -104,14 +84,11 @@ class Connection:
         Raises:
             Denied: more subscriptions than the venue allows.
         """
-        if len(wanted) > MOST_SUBSCRIPTIONS:
-            raise Denied(
-                f"{len(wanted)} subscriptions are more than the venue's {MOST_SUBSCRIPTIONS} per address: take fewer coins"
-            )
+        self._budget = SocketBudget(timing.limits)
+        for subscription in wanted:
+            self._budget.subscribe(subscription.user)
         self._url, self._wanted, self._timing, self._dice = address(url), tuple(wanted), timing, dice
         self._heard, self._broken = heard, broken
-        self._connects = Window(timing.connects, timing.minute)
-        self._messages = Window(timing.messages, timing.minute)
         self._pending: set[Subscription] = set()
         self._last = self._pinged = self._began = 0.0
         self._awaited = False
@@ -134,13 +111,14 @@ class Connection:
         """
         pause = 0.0
         while True:
-            await asyncio.sleep(pause * self._dice.uniform(0.5, 1.0) + self._connects.wait(time.monotonic()))
+            await asyncio.sleep(pause * self._dice.uniform(0.5, 1.0) + self._budget.open(time.monotonic()))
             self._flowed, self.up = False, False
             try:
                 await self._talk()
             except (WebSocketException, OSError, TimeoutError, EOFError):
                 self.traffic.failures += 1
             self.up = False
+            self._budget.close()
             self._broken()
             pause = (
                 self._timing.pause if self._flowed else min(self._timing.longest, max(self._timing.pause, 2 * pause))
@@ -173,7 +151,7 @@ class Connection:
             await self._send(socket, request(subscription))
 
     async def _send(self, socket: ClientConnection, text: str) -> None:
-        wait = self._messages.wait(time.monotonic())
+        wait = self._budget.message(time.monotonic())
         if wait:
             await asyncio.sleep(wait)
         await socket.send(text)

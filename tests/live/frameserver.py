@@ -43,6 +43,10 @@ HOSTILE = [
 ]
 
 
+STREAM = ("silent", "stale", "cut", "close", "restart", "twice", "swap", "lose", "hostile", "late_ack")
+KINDS = (*STREAM, "too_many", "bad_gateway", "hang", "torn")
+
+
 @dataclass
 class Fault:
     """From `at` on (s of our time after the start): `kind`, for `seconds` or `count` times."""
@@ -58,10 +62,7 @@ def script(seed: int, length: float) -> list[Fault]:
     dice = random.Random(f"script {seed}")
     out = []
     for _ in range(dice.randint(1, 5)):
-        kind = dice.choice(
-            ["silent", "stale", "cut", "close", "restart", "twice", "swap", "lose", "hostile", "late_ack"]
-            + ["too_many", "bad_gateway", "hang", "torn"]
-        )
+        kind = dice.choice(KINDS)
         out.append(Fault(dice.uniform(0, 0.7 * length), kind, dice.uniform(0.02, 0.35), dice.randint(1, 6)))
     return sorted(out, key=lambda one: one.at)
 
@@ -88,6 +89,12 @@ class Server:
         ]
         self.sent = 0
         self.sockets_made = 0
+        self.tasks = set()
+
+    def later(self, work):
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def now(self) -> int:
         return self.begin + int((time.monotonic() - self.started) * 1000 * self.speed)
@@ -149,7 +156,7 @@ class Server:
             await self.drop()
         if fault.kind == "close":
             for socket in list(self.sockets):
-                asyncio.ensure_future(socket.close())
+                self.later(socket.close())
         if fault.kind == "hostile":
             for socket in list(self.sockets):
                 for _ in range(fault.count):
@@ -201,7 +208,7 @@ class Server:
             if body["method"] == "ping":
                 await self.put(socket, b'{"channel":"pong"}', pong=True)
                 continue
-            asyncio.ensure_future(self.subscribe(socket, body["subscription"]))
+            self.later(self.subscribe(socket, body["subscription"]))
         self.sockets.pop(socket, None)
         return socket
 

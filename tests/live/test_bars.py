@@ -284,8 +284,7 @@ def test_every_bar_once_in_order_and_as_it_was(seed, interval, odds, fails):
             core.broken()
         else:
             bars += core.hear(frame, now, at)
-        for ask in core.asks(now):
-            waiting.append((at + dice.randint(20, 2_000), ask))
+        waiting.extend((at + dice.randint(20, 2_000), ask) for ask in core.asks(now))
         for entry in [entry for entry in waiting if entry[0] <= at]:
             waiting.remove(entry)
             ask = entry[1]

@@ -11,6 +11,7 @@ from quantga.live.stream import Plan, Stream
 from quantga.venue.hyperliquid.client import Hyperliquid
 from quantga.venue.hyperliquid.rest import Rest
 from quantga.venue.protocol import Network
+from quantga.venue.sockets import SocketLimits
 from tests.live.frameserver import Server, script
 from tests.live.market import MINUTE, Market, values
 
@@ -20,7 +21,14 @@ BAR = 0.12
 """Seconds of ours that a minute takes."""
 SPEED = 60 / BAR
 TIMING = Timing(
-    stale=0.15, ack=0.5, ping=0.1, pong=0.3, pause=0.01, longest=0.1, connects=10**6, messages=10**6, refusals=10
+    stale=0.15,
+    ack=0.5,
+    ping=0.1,
+    pong=0.3,
+    pause=0.01,
+    longest=0.1,
+    limits=SocketLimits(new_a_minute=10**6, messages=10**6),
+    refusals=10,
 )
 RULES = Rules(
     hole=0.06, settle=0.01, patience=int(0.06 * SPEED * 1000), least=0.01, margin=2_000, retry=0.02, longest=0.1
