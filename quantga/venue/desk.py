@@ -30,6 +30,7 @@ class DeskState:
     waiting: tuple[int, ...]
     worst_wait: tuple[float, ...]
     sent: tuple[int, ...]
+    spent: int
     saved: int
     limited: int
     denied: int
@@ -51,6 +52,7 @@ class _Shared:
 class _Counts:
     worst: list[float] = field(default_factory=lambda: [0.0] * len(Priority))
     sent: list[int] = field(default_factory=lambda: [0] * len(Priority))
+    spent: int = 0
     saved: int = 0
     limited: int = 0
     denied: int = 0
@@ -105,6 +107,7 @@ class Desk:
             waiting=tuple(self.budget.waiting(priority) for priority in Priority),
             worst_wait=tuple(counts.worst),
             sent=tuple(counts.sent),
+            spent=counts.spent,
             saved=counts.saved,
             limited=counts.limited,
             denied=counts.denied,
@@ -155,6 +158,7 @@ class Desk:
         else:
             return reply
         finally:
+            self._counts.spent += ask.weight if weight is None else weight
             self.budget.settle(ticket, self._now(), weight)
             self._pump()
 

@@ -1,0 +1,173 @@
+"""`quantga data pull` and `quantga data archive`: a venue's history into the store.
+
+Who may look at what of it afterwards is decided by the importer, as for files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from quantga.cli.console import IntervalOption, JsonOption, StoreOption, give_json, give_table, say
+from quantga.errors import ConfigError
+from quantga.settings import Settings
+from quantga.venue.protocol import Network
+
+if TYPE_CHECKING:
+    from quantga.store.ingest.pull import Pulled, Wanted
+    from quantga.store.lake import Lake
+    from quantga.venue.desk import DeskState
+
+NAMES = {
+    Network.MAINNET: "hyperliquid",
+    Network.TESTNET: "hyperliquid_testnet",
+    Network.PAPER: "hyperliquid_paper",
+}
+"""What each network's bars are filed under: prices of a test must not end up among real ones."""
+
+UrlOption = Annotated[
+    str | None, typer.Option("--venue-url", metavar="URL", help="Another address of the venue, as of a paper exchange.")
+]
+NetworkOption = Annotated[
+    Network | None,
+    typer.Option("--network", help="Which market. Default: mainnet; paper for an address on this machine."),
+]
+
+
+def pull(
+    symbols: Annotated[str | None, typer.Option("--symbols", help="BTC,ETH,… as the venue calls them.")] = None,
+    interval: IntervalOption = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="YYYYMMDD", help="Nothing before this day.")] = None,
+    venue_url: UrlOption = None,
+    network: NetworkOption = None,
+    store: StoreOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Let the venue's values win over differing ones.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Fetch candles, hourly funding and metadata of Hyperliquid: what the store lacks, and no more.
+
+    The venue keeps the last 5,000 candles of each interval. A bar that is still open is left out; one that the venue
+    does not give is stored as absent.
+    """
+    from quantga.store.ingest.pull import Wanted
+    from quantga.store.lake import open_lake
+
+    given = {"symbols": symbols, "interval": interval}
+    settings = Settings.load({"store": {"path": store}, "data": given})
+    if not settings.data.symbols or not settings.data.interval:
+        raise ConfigError("say what to pull, as in --symbols BTC,ETH --interval 1h")
+    which, url = _where(venue_url, network)
+    coins = tuple(dict.fromkeys(settings.data.symbols))
+    wanted = Wanted(NAMES[which], coins, settings.data.interval, _midnight(since), replace)
+    lake = open_lake(settings.store.path)
+    done, desk = asyncio.run(_pull(which, url, lake, wanted))
+    for note in done.notes:
+        say(f"note: {note}")
+    if json:
+        give_json(_told(done, desk, wanted, lake))
+        return
+    _show(done, desk, wanted)
+
+
+async def _pull(network: Network, url: str, lake: Lake, wanted: Wanted) -> tuple[Pulled, DeskState]:
+    from quantga.store.ingest.pull import pull as pull_all
+    from quantga.venue.budget import Limits
+    from quantga.venue.desk import Desk
+    from quantga.venue.hyperliquid import weights
+    from quantga.venue.hyperliquid.client import Hyperliquid
+    from quantga.venue.hyperliquid.rest import Rest
+
+    # A download has no reserves to keep, but a trader may be running behind the same address.
+    limits = Limits(outside=200, reserves=(0, 0, 0))
+    async with Rest(url, timeout=30.0) as wire:
+        desk = Desk(wire, weights.actual, limits)
+        done = await pull_all(Hyperliquid(desk, network), lake, wanted, say)
+        return done, desk.state()
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    coin: str
+    bars: int
+    absent: int
+    fundings: int
+    first: str
+    last: str
+
+
+def _lines(done: Pulled, wanted: Wanted) -> list[_Line]:
+    from quantga.store.ingest.times import iso
+
+    lines = []
+    for coin in wanted.coins:
+        there = done.dataset is not None and coin in done.dataset.symbols
+        part = done.dataset.instrument(coin) if done.dataset is not None and there else None
+        first, last = (iso(part.first), iso(part.end)) if part else ("-", "-")
+        counts = done.bars.get(coin, 0), done.absent.get(coin, 0), done.fundings.get(coin, 0)
+        lines.append(_Line(coin, *counts, first, last))
+    return lines
+
+
+def _told(done: Pulled, desk: DeskState, wanted: Wanted, lake: Lake) -> dict[str, Any]:
+    names = ("bars", "absent", "fundings", "first", "last")
+    return {
+        "dataset": done.dataset.id if done.dataset else None,
+        "venue": wanted.name,
+        "interval": wanted.interval,
+        "symbols": {line.coin: {name: getattr(line, name) for name in names} for line in _lines(done, wanted)},
+        "metadata_changed": done.metadata_new,
+        "requests": sum(desk.sent),
+        "weight": desk.spent,
+        "notes": done.notes,
+        "store": str(lake.root),
+    }
+
+
+def _show(done: Pulled, desk: DeskState, wanted: Wanted) -> None:
+    header = ("symbol", "new bars", "absent", "new fundings", "stored from", "stored to")
+    rows = [
+        (line.coin, f"{line.bars:,}", f"{line.absent:,}", f"{line.fundings:,}", line.first[:16], line.last[:16])
+        for line in _lines(done, wanted)
+    ]
+    dataset = f"dataset {done.dataset.id}" if done.dataset else "nothing stored"
+    give_table(f"{wanted.name} {wanted.interval} · {dataset}", header, rows)
+    say(f"{sum(desk.sent)} requests of weight {desk.spent}; {'new' if done.metadata_new else 'unchanged'} metadata")
+
+
+def _where(url: str | None, network: Network | None) -> tuple[Network, str]:
+    """Return the network and its address.
+
+    Raises:
+        ConfigError: an address elsewhere, and nothing says which market is there.
+    """
+    from quantga.venue.hyperliquid.rest import URLS
+
+    if url is None:
+        which = network or Network.MAINNET
+        return which, URLS[which]
+    if network is None and not _on_this_machine(url):
+        raise ConfigError(f"say which market {url} is: --network mainnet, testnet or paper")
+    return network or Network.PAPER, url
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _midnight(day: str | None) -> int:
+    if not day:
+        return 0
+    try:
+        return int(datetime.strptime(day.replace("-", ""), "%Y%m%d").replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        raise ConfigError(f"--since {day} is no day: give it as YYYYMMDD") from None
