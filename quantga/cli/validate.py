@@ -30,6 +30,7 @@ def validate(
         float | None, typer.Option("--embargo", metavar="DAYS", help="Longer than what the programs remember and hold.")
     ] = None,
     surrogate: Annotated[str, typer.Option("--surrogate", help="sign, or order (bars in another order).")] = "sign",
+    nulls: Annotated[int, typer.Option("--nulls", metavar="N", help="Surrogate searches at the most.")] = 199,
     workers: WorkersOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
@@ -46,7 +47,9 @@ def validate(
 
     began = time.monotonic()
     settings = Settings.load({"cluster": {"workers": workers, "address": address}, "store": {"path": store}})
-    terms = Terms(second_look=second_look, confirm_on=confirm_on, embargo_days=embargo, surrogate=surrogate)
+    terms = Terms(
+        second_look=second_look, confirm_on=confirm_on, embargo_days=embargo, surrogate=surrogate, nulls=nulls
+    )
     done = run_validation(settings, run, terms, Spoken())
     if json:
         give_json({**summary(done), "seconds": round(time.monotonic() - began, 1)})

@@ -24,10 +24,13 @@ from quantga.store.manifest import Manifest, head, read_manifest
 from quantga.store.market import Query, dev_window, find_dataset, load
 from quantga.store.trials import History, Ledger, permitted, verify
 from quantga.trust.holdout import Permission, Span, Split, embargo, split
-from quantga.trust.mining import Stop
+from quantga.trust.mining import MOST, Stop
 from quantga.trust.pipeline import Found, Rules, found_of
 from quantga.trust.promote import Gate
 from quantga.trust.shortlist import shortlist
+from quantga.trust.surrogates import SURROGATES
+
+FEWEST_NULLS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Terms:
 
     alpha: level of a first look. second_look: spend more of a holdout that was opened. confirm_on: another venue on which
     what is promoted has to hold too. embargo_days: longer than the shortlist needs. surrogate: "sign" or "order".
+    nulls: surrogate searches at the most.
     """
 
     alpha: float = 0.05
@@ -43,6 +47,16 @@ class Terms:
     confirm_on: str = ""
     embargo_days: float | None = None
     surrogate: str = "sign"
+    nulls: int = MOST
+
+    def __post_init__(self) -> None:
+        if self.nulls < FEWEST_NULLS or not 0 < self.alpha < 0.5:
+            raise ConfigError(
+                f"{self.nulls} surrogate searches at a level of {self.alpha:g}: give at least {FEWEST_NULLS}, since p can "
+                "not fall below one in their number, and a level within (0, 0.5)"
+            )
+        if self.surrogate not in SURROGATES:
+            raise ConfigError(f"{self.surrogate!r} is no surrogate market: there are {', '.join(SURROGATES)}")
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,11 @@ class Case:
         days = self.split.closes // DAY_MS - -(-self.split.opens // DAY_MS)
         gate = Gate(self.terms.alpha)
         return Rules(
-            gate, Stop(), searches=1 + self.history.searches, holdout_days=days, seed=self.settings.search.seed
+            gate,
+            Stop(most=self.terms.nulls),
+            searches=1 + self.history.searches,
+            holdout_days=days,
+            seed=self.settings.search.seed,
         )
 
     @property

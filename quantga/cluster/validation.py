@@ -7,7 +7,7 @@ go on, and a validation that is done is only read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,12 +21,12 @@ from quantga.cluster.record import RunFiles, code_version, grammar_version, run_
 from quantga.cluster.sample import sample_of
 from quantga.cluster.validation_progress import Asked, Show, Silent
 from quantga.errors import ConfigError, ManifestMismatch
+from quantga.lang.bars import Bars
 from quantga.settings import Settings
 from quantga.store.lake import Lake, open_lake
 from quantga.store.null_library import NullLibrary, NullSearch
 from quantga.store.strategies import Anchor, Expected, Market, Proof, Strategy, keep_strategy
 from quantga.store.trials import Head, Ledger, entry, verify
-from quantga.trust.mining import MOST
 from quantga.trust.pipeline import decide
 from quantga.trust.promote import Forecast, Outcome
 from quantga.trust.tradability import tradability
@@ -54,8 +54,16 @@ class Validation:
         return tuple(self.record["strategies"])
 
 
+type Here = Callable[[Mapping[str, Bars], Settings, str, int], NullSearch]
+"""Runs one surrogate search in this process: (market, settings, kind, number)."""
+
+
 def run_validation(
-    settings: Settings, run: str = "last", terms: Terms | None = None, show: Show | None = None
+    settings: Settings,
+    run: str = "last",
+    terms: Terms | None = None,
+    show: Show | None = None,
+    here: Here | None = None,
 ) -> Validation:
     """Judge a finished run and return the verdict; go on where an interrupted validation stopped.
 
@@ -64,6 +72,7 @@ def run_validation(
         run: its id, the beginning of it, or "last".
         terms: see `Terms`.
         show: is told how far it is.
+        here: runs surrogate searches in this process instead of on Ray.
 
     Raises, before any work, what `open_case` does, and LockedBars where the holdout was opened before.
     """
@@ -75,8 +84,8 @@ def run_validation(
     asked, taken = _begun(case, show), list[NullSearch]()
     reports = [tradability(case.found.programs[k], case.market, case.costs, _window(case)) for k in case.shortlist]
     opening, library = Opening(case, reports), _library(case)
-    with _resumable(case), closing(_null_scores(case, library, asked, taken)) as scores:
-        judged = decide(case.found, scores, opening, case.rules)
+    with _resumable(case), closing(_null_scores(case, library, here)) as searches:
+        judged = decide(case.found, _scores(searches, asked, taken), opening, case.rules)
     show.say("the verdict is being written up")
     sample = sample_of(case.files, case.rules.seed)
     return _concluded(Material(case, judged, opening, reports, taken, library.key, sample))
@@ -117,24 +126,43 @@ def _library(case: Case) -> NullLibrary:
     )
 
 
-def _null_scores(case: Case, library: NullLibrary, asked: Asked, taken: list[NullSearch]) -> Generator[float]:
-    """Yield the best scores of surrogate searches by number: those that are kept, and others from Ray, which are kept."""
-    known = library.known()
-    lacking = [number for number in range(MOST) if number not in known]
+def _null_scores(case: Case, library: NullLibrary, here: Here | None) -> Generator[tuple[NullSearch, bool]]:
+    """Yield surrogate searches by number, and whether each is new: those that are kept, then others, which are kept."""
+    known, most = library.known(), case.terms.nulls
+    lacking = [number for number in range(most) if number not in known]
     search = case.settings.search.model_copy(update={"seed": library.seed})
     settings, kind = case.settings.model_copy(update={"search": search}), case.terms.surrogate
     with ExitStack() as stack:
         fresh: Iterator[NullSearch] = iter(())
-        for number in range(MOST):
-            if number not in known:
-                if number == lacking[0]:
+        for number in range(most):
+            if number in known:
+                yield known[number], False
+                continue
+            if number == lacking[0]:
+                if here is not None:
+                    fresh = _here(here, case, settings, lacking, library)
+                else:
                     workers = stack.enter_context(connect(case.settings.cluster))
                     searches = null_searches(case.market, settings, kind, lacking, workers, library.keep)
                     fresh = stack.enter_context(closing(searches))
-                known[number] = next(fresh)
-            taken.append(known[number])
-            asked.answered(taken[-1].score, new=number in lacking)
-            yield taken[-1].score
+            yield next(fresh), True
+
+
+def _here(
+    here: Here, case: Case, settings: Settings, numbers: Sequence[int], library: NullLibrary
+) -> Iterator[NullSearch]:
+    for number in numbers:
+        found = here(case.market, settings, case.terms.surrogate, number)
+        library.keep(found)
+        yield found
+
+
+def _scores(searches: Iterator[tuple[NullSearch, bool]], asked: Asked, taken: list[NullSearch]) -> Iterator[float]:
+    """Yield the searches' scores; note each, and tell who looks on."""
+    for one, new in searches:
+        taken.append(one)
+        asked.answered(one.score, new=new)
+        yield one.score
 
 
 @contextmanager
@@ -165,7 +193,7 @@ def _concluded(made: Material) -> Validation:
     record = {**found, "strategies": ids, "ledger": head.record}
     case.lake.put_table(f"{folder}/{RECORDS}", records(made))
     case.lake.put_json(f"{folder}/{FILE}", record)
-    return Validation(case.run, record, new=True)
+    return Validation(case.run, read_validation(case.lake, case.run), new=True)
 
 
 def _strategy(made: Material, place: int, outcome: Outcome, head: Head) -> Strategy:
