@@ -90,7 +90,7 @@ class Cluster(_Section):
 
     address: str = ""
     workers: Annotated[int, Field(ge=1)] | None = None
-    batch_ms: Annotated[int, Field(ge=1)] = 50
+    batch_ms: Annotated[int, Field(ge=1)] = 20
     deadline_s: Annotated[float, Field(gt=0)] = 120.0
 
 

@@ -21,7 +21,8 @@ from quantga.bench.search import BARS, plan_of_search
 from quantga.bench.story import chance_market
 from quantga.cluster.connect import connect
 from quantga.cluster.fan_out import FanOut
-from quantga.engine.appraise import Appraisals, Trial, appraise_market
+from quantga.cluster.task import Appraise
+from quantga.engine.appraise import Appraisals, Trial, appraise_market, appraiser
 from quantga.engine.warm import warm
 from quantga.evolve.islands import ask, begin
 from quantga.lang.bars import Bars
@@ -75,12 +76,14 @@ def measure(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _laps(work: Work, folder: Path, count: int, say: Callable[[str], None]) -> tuple[dict[str, list[Lap]], float]:
-    """Time all ways by turns. The plain processes hold their half already: that is the ceiling."""
+    """Time all ways by turns. The plain processes hold the market made ready, and their half: that is the ceiling."""
     programs, market, trial = work
-    ways: dict[str, Callable[[], Lap]] = {"one process": lambda: _alone(work)}
+    here = appraiser(market, trial)
+    ways: dict[str, Callable[[], Lap]] = {"one process": lambda: _alone(here, programs)}
     spawn = multiprocessing.get_context("spawn")
     with connect(Cluster(address="local", workers=WORKERS)), Pair(work) as pair, spawn.Pool(WORKERS) as pool:
-        crew = FanOut(market, trial, Cluster(workers=WORKERS), WORKERS, partial(_weighed, folder))
+        weighed = partial(_weighed, folder, appraiser(market, trial))
+        crew = FanOut(market, trial, Cluster(workers=WORKERS), WORKERS, weighed)
         ways["two processes"] = pair.run
         ways["ray"] = lambda: _by_ray(crew, programs, folder)
         ways["pool"] = lambda: _wall(lambda: pool.starmap(appraise_market, _batches(work)))
@@ -101,9 +104,9 @@ def _wall(run: Callable[[], object]) -> Lap:
     return Lap(time.perf_counter() - began)
 
 
-def _alone(work: Work) -> Lap:
+def _alone(appraise: Appraise, programs: Sequence[Program]) -> Lap:
     began, cpu = time.perf_counter(), time.process_time()
-    appraise_market(*work)
+    appraise(programs)
     return Lap(time.perf_counter() - began, time.process_time() - cpu)
 
 
@@ -130,10 +133,10 @@ def _by_ray(crew: FanOut, programs: Sequence[Program], folder: Path) -> Lap:
     return Lap(wall, sum(note["cpu"] for note in _notes(folder)[before:]))
 
 
-def _weighed(folder: Path, programs: Sequence[Program], market: Market, trial: Trial) -> Appraisals:
+def _weighed(folder: Path, appraise: Appraise, programs: Sequence[Program]) -> Appraisals:
     """Appraise in a worker, and leave a note of what it cost."""
     cpu = time.process_time()
-    found = appraise_market(programs, market, trial)
+    found = appraise(programs)
     note = {"cpu": time.process_time() - cpu, "unique_mb": unique_mb()}
     name = f"{time.time_ns():020d}-{os.getpid()}.note"
     (folder / name).write_text(json.dumps(note), encoding="utf-8")
@@ -184,7 +187,9 @@ class Pair(AbstractContextManager["Pair"]):
 
 
 def _serve(end: Connection, work: Work) -> None:
+    programs, market, trial = work
+    appraise = appraiser(market, trial)
     while end.recv():
         cpu = time.process_time()
-        appraise_market(*work)
+        appraise(programs)
         end.send(time.process_time() - cpu)

@@ -31,7 +31,7 @@ def connect(cluster: Cluster) -> Iterator[int]:
     if cluster.workers is not None and cluster.workers < 1:
         raise ConfigError(f"workers={cluster.workers}: at least one is needed")
     if ray.is_initialized():
-        yield _workers(cluster)
+        yield workers_of(cluster)
         return
     address = address_of(cluster)
     _require_listener(address)
@@ -40,7 +40,7 @@ def connect(cluster: Cluster) -> Iterator[int]:
     except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
         raise ClusterError(f"Ray at {address!r} does not answer ({_first_line(error)}): {_advice(address)}") from error
     try:
-        yield _workers(cluster)
+        yield workers_of(cluster)
     finally:
         ray.shutdown()
 
@@ -61,7 +61,8 @@ def _require_listener(address: str) -> None:
         raise ClusterError(f"no Ray listens at {address} ({_first_line(error)}): {_advice(address)}") from error
 
 
-def _workers(cluster: Cluster) -> int:
+def workers_of(cluster: Cluster) -> int:
+    """Return how many tasks may run at once on the Ray that we are connected to, as it is now."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return cluster.workers or max(1, int(resources.get("CPU", 1)))
 

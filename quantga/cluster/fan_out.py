@@ -15,22 +15,30 @@ from typing import Any, Protocol
 
 import numpy as np
 import ray
-from ray.exceptions import OutOfMemoryError, RayTaskError, TaskCancelledError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
-from quantga.cluster.task import Judge, Market, Verdicts, appraise_batch
-from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraise_market
+from quantga.cluster.connect import workers_of
+from quantga.cluster.task import Appraise, Market, Parcel, Verdicts, appraise_batch, task_bytes
+from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraiser
 from quantga.engine.metrics import MAX_DRAWDOWN
 from quantga.errors import ClusterError, QuantgaError
 from quantga.evolve.select import Appraisal
+from quantga.lang.evaluate import TILE
 from quantga.lang.program import Program
 from quantga.settings import Cluster
 
-SHORTEST_MS = 20
-"""Work per task below which Ray's own cost of about a millisecond would show."""
 _AHEAD = 2
 """Batches in flight per worker: one that runs and one that waits."""
 _ISSUES = 6
-_FIRST_BATCH = 24
+_CRASHES = 4
+"""How many workers a program may end, those that it ended in company counted as one."""
+_FIRST_BATCH = 64
+_LATE = 10.0
+"""A batch is overdue after so many times the seconds that its programs and those before it should take ..."""
+_LATE_AFTER_S = 10.0
+"""... and not before so many seconds."""
+_CENSUS_S = 5.0
+"""How often a growing cluster is counted."""
 
 
 class Crew(Protocol):
@@ -43,13 +51,14 @@ class Crew(Protocol):
         """Wait for some of them and return what they are worth, in any order."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     programs: list[Program]
     issues: int = 0
     due: float = 0.0
     crashes: int = 0
-    tasks: list[Any] = field(default_factory=list)
+    lost: Exception | None = None
+    tasks: set[Any] = field(default_factory=set)
 
 
 class Inline:
@@ -70,16 +79,18 @@ class Inline:
 
 
 class FanOut:
-    """A crew of Ray tasks over a market that was put into the object store once."""
+    """A crew of Ray tasks over a market that was made ready and put into the object store once."""
 
     def __init__(
-        self, market: Market, trial: Trial, cluster: Cluster, workers: int, judge: Judge | None = None
+        self, market: Market, trial: Trial, cluster: Cluster, workers: int, appraise: Appraise | None = None
     ) -> None:
         self._cluster, self._workers = cluster, workers
-        held: Market = dict(market)
-        self._terms = (ray.put(held), ray.put(trial), ray.put(judge or appraise_market))
+        self._counted = time.monotonic()
+        self._held = [ray.put(appraise or appraiser(market, trial))]
+        self._needs = {"name": "appraise", "memory": min(task_bytes(market), _largest_node())}
         self._queue: deque[Program] = deque()
         self._again: deque[_Batch] = deque()
+        self._batches: set[_Batch] = set()
         self._running: dict[Any, _Batch] = {}
         self._paces: deque[float] = deque(maxlen=16)
 
@@ -93,9 +104,10 @@ class FanOut:
 
         Raises ClusterError where a batch never comes back or a program ends every worker that it meets.
         """
-        while self._running:
-            wait = max(0.0, min(batch.due for batch in self._running.values()) - time.monotonic())
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=wait, fetch_local=True)
+        while self._batches:
+            wait = max(0.0, min(batch.due for batch in self._batches) - time.monotonic())
+            running = list(self._running)
+            ready = ray.wait(running, num_returns=1, timeout=wait, fetch_local=True)[0] if running else []
             for task in ready:
                 found = self._take(task)
                 self._dispatch()
@@ -105,72 +117,110 @@ class FanOut:
         return []
 
     def _dispatch(self) -> None:
-        while len(self._running) < _AHEAD * self._workers and (self._again or self._queue):
+        self._count()
+        while len(self._batches) < _AHEAD * self._workers and (self._again or self._queue):
             batch = self._again.popleft() if self._again else _Batch(self._cut())
+            self._batches.add(batch)
             self._issue(batch)
 
+    def _count(self) -> None:
+        """See how many may work now, where the settings do not say: waiting tasks make a cluster grow."""
+        if not self._cluster.workers and time.monotonic() - self._counted > _CENSUS_S:
+            self._workers, self._counted = workers_of(self._cluster), time.monotonic()
+
     def _cut(self) -> list[Program]:
-        """Take the next batch from the queue: long enough to be worth a task, short enough to keep every worker busy."""
-        size = _FIRST_BATCH
+        """Take the next batch from the queue.
+
+        Programs that are appraised together share work, so it is a fair part of all that is outstanding, two parts for each
+        worker; but no more than is planned together anyway, nor than a tenth of the patience there is.
+        """
+        waiting = len(self._queue)
+        fair = (waiting + sum(len(batch.programs) for batch in self._batches)) / (_AHEAD * self._workers)
+        least, most = 1.0, float(_FIRST_BATCH)
         if self._paces:
             pace = median(self._paces)
-            fair = -(-len(self._queue) // self._workers)
-            longest, shortest = self._cluster.batch_ms / 1000 / pace, SHORTEST_MS / 1000 / pace
-            size = max(1, int(max(shortest, min(longest, fair))))
-        return [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
+            least, most = self._cluster.batch_ms / 1000 / pace, self._cluster.deadline_s / _LATE / pace
+        size = max(1.0, min(max(fair, least), most, TILE))
+        parts = max(1, round(waiting / size))
+        return [self._queue.popleft() for _ in range(-(-waiting // parts))]
 
     def _issue(self, batch: _Batch) -> None:
-        task = appraise_batch.options(name="appraise").remote(
-            *self._terms, [(program.tokens, program.genes) for program in batch.programs]
-        )
+        spread = {"scheduling_strategy": "SPREAD"} if batch.issues else {}  # elsewhere, if there is an elsewhere
+        task = appraise_batch.options(**self._needs, **spread).remote(self._held, Parcel.pack(batch.programs))
+        batch.due = time.monotonic() + self._patience(batch) * 2**batch.issues
         batch.issues += 1
-        batch.due = time.monotonic() + self._cluster.deadline_s * 2 ** (batch.issues - 1)
-        batch.tasks.append(task)
+        batch.tasks.add(task)
         self._running[task] = batch
+
+    def _patience(self, batch: _Batch) -> float:
+        most = self._cluster.deadline_s
+        if not self._paces:
+            return most
+        return min(most, max(_LATE_AFTER_S, _LATE * _AHEAD * median(self._paces) * len(batch.programs)))
 
     def _reissue(self) -> None:
         """Send out again what is overdue; the earlier copies may still answer."""
         now = time.monotonic()
-        for batch in {id(batch): batch for batch in self._running.values() if batch.due <= now}.values():
+        for batch in [batch for batch in self._batches if batch.due <= now]:
             if batch.issues >= _ISSUES:
                 raise ClusterError(
                     f"{len(batch.programs)} appraisals did not come back, though they were sent out {batch.issues} times: "
                     "is the cluster reachable? The run is kept and goes on with the same command"
-                )
+                ) from batch.lost
             self._issue(batch)
 
     def _take(self, task: Any) -> list[Appraisal]:
         batch = self._running.pop(task)
+        batch.tasks.discard(task)
         try:
             verdicts: Verdicts = ray.get(task)
-        except (WorkerCrashedError, OutOfMemoryError) as error:
-            self._split(batch, task, error)
-            return []
         except TaskCancelledError:
             return []
         except RayTaskError as error:
-            raise _cause(error, batch) from error
-        for copy in batch.tasks:
-            if copy in self._running:
-                del self._running[copy]
-                ray.cancel(copy, force=False)
+            if not isinstance(getattr(error, "cause", None), MemoryError):
+                raise _cause(error, batch) from error
+            self._retry(batch, error)
+            return []
+        except RayError as error:
+            self._retry(batch, error)
+            return []
+        self._forget(batch)
         if not verdicts.first:
             self._paces.append(max(1e-6, verdicts.seconds / len(batch.programs)))
         return appraisals(batch.programs, verdicts)
 
-    def _split(self, batch: _Batch, task: Any, error: Exception) -> None:
-        """Try the halves of a batch that ended its worker; name the program that does so alone."""
-        batch.tasks.remove(task)
+    def _forget(self, batch: _Batch) -> None:
+        """Call off the copies of a batch that is settled."""
+        self._batches.discard(batch)
+        for copy in batch.tasks:
+            del self._running[copy]
+            ray.cancel(copy, force=False)
+
+    def _retry(self, batch: _Batch, error: Exception) -> None:
+        """Send out again what was lost; what ended its worker for want of memory, or twice, in halves.
+
+        Raises ClusterError that names the program which ends every worker that it meets.
+        """
+        batch.lost = error
         if batch.tasks:
+            return  # another copy may fare better
+        if not isinstance(error, (WorkerCrashedError, OutOfMemoryError, RayTaskError)):
+            batch.due = 0.0  # its node is gone, or what was found there
             return
-        crashes = batch.crashes + 1
-        if len(batch.programs) == 1 and crashes > 2:
-            program = batch.programs[0]
-            raise ClusterError(f"program {program.id} ended its worker {crashes} times: {program.text}") from error
-        half = -(-len(batch.programs) // 2)
-        for part in (batch.programs[:half], batch.programs[half:]):
-            if part:
-                self._again.append(_Batch(part, crashes=crashes if len(part) == 1 else 0))
+        self._forget(batch)
+        crashes, programs = batch.crashes + 1, batch.programs
+        if len(programs) == 1 and crashes >= _CRASHES:
+            one = programs[0]
+            raise ClusterError(f"program {one.id} ended its worker {crashes} times: {one.text}") from error
+        whole = len(programs) == 1 or (crashes == 1 and isinstance(error, WorkerCrashedError))
+        size, known = (len(programs), crashes) if whole else (-(-len(programs) // 2), 1)
+        self._again.extend(_Batch(programs[at : at + size], crashes=known) for at in range(0, len(programs), size))
+
+
+def _largest_node() -> int:
+    """Return the memory of the largest node there is: a task that asks for more would wait for ever."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return int(max((node["Resources"].get("memory", 0.0) for node in nodes if node["Alive"]), default=0.0))
 
 
 def appraisals(programs: Sequence[Program], verdicts: Verdicts | Appraisals) -> list[Appraisal]:

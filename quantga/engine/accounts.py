@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,10 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Asset:
-    """One market made ready for many programs. cuts: int64[slices], the row after the last of each slice of time."""
+    """One market made ready for many programs. cuts: int64[slices], the row after the last of each slice of time.
+
+    Its arrays are read-only, here as in a Ray worker that shares them: to the compiler that is a type of its own.
+    """
 
     bars: Bars
     market: Market
@@ -85,7 +88,16 @@ class Asset:
     def of(cls, bars: Bars, costs: Costs, genes: Iterable[Genes]) -> Asset:
         """Return the asset, with what the ledger needs for programs with these genes; one slice."""
         market = prepare(bars, costs, genes)
-        return cls(bars, market, days_of(bars, market), encode_terms(costs, bars.base), np.array([len(bars)]))
+        days, terms, cuts = days_of(bars, market), encode_terms(costs, bars.base), np.array([len(bars)])
+        for array in (*days, terms, cuts):
+            read_only(array)
+        return cls(bars, market, days, terms, cuts)
+
+
+def read_only[A: NDArray[Any]](array: A) -> A:
+    """Return the array, which nobody may write to any more."""
+    array.flags.writeable = False
+    return array
 
 
 def days_of(bars: Bars, market: Market) -> Days:

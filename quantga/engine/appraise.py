@@ -5,8 +5,9 @@ The unit of remote work: a function of programs, bars and costs alone, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from quantga.engine.pool import Pool
 from quantga.errors import ConfigError, DataError
 from quantga.lang.bars import Bars, Ints
 from quantga.lang.evaluate import Plan, tiles
+from quantga.lang.genes import Genes
 from quantga.lang.jit import njit
 from quantga.lang.program import Program
 
@@ -36,6 +38,7 @@ FAILURES = (
 )
 """Why an appraisal has no figures, or the worst score, by code."""
 (FINE, NOT_FINITE, TOO_SHORT, RUIN, FEW_TRADES) = range(len(FAILURES))
+_EVERY_GENE = Genes(vol_target=1.0, stop_atr=1.0)  # asks of the market whatever some gene may need
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,20 @@ def appraise_market(programs: Sequence[Program], market: Mapping[str, Bars], tri
     returns; trades are counted over the assets, fees, funding and turnover are per account. Raises as `appraise` does,
     and ConfigError where there are fewer than two days a slice.
     """
+    return _on_pool(programs, _pool(market, trial, {program.genes for program in programs}), trial)
+
+
+def appraiser(market: Mapping[str, Bars], trial: Trial) -> Callable[[Sequence[Program]], Appraisals]:
+    """Return `appraise_market` for one market that is made ready once, for programs with any genes. Raises as it does."""
+    return partial(_on_pool, pool=_pool(market, trial, {_EVERY_GENE}), trial=trial)
+
+
+def _pool(market: Mapping[str, Bars], trial: Trial, genes: Iterable[Genes]) -> Pool:
+    return Pool.of([Asset.of(bars, trial.costs, genes) for bars in market.values()], trial.slices)
+
+
+def _on_pool(programs: Sequence[Program], pool: Pool, trial: Trial) -> Appraisals:
     costs, n = trial.costs, len(programs)
-    genes = {program.genes for program in programs}
-    pool = Pool.of([Asset.of(bars, costs, genes) for bars in market.values()], trial.slices)
     cases, figures = np.empty((n, trial.slices)), np.empty((n, len(KEYS)))
     score, behaviour, failure = np.empty(n), np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint8)
     at = 0

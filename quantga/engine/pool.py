@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from quantga.engine.accounts import Asset, Kept, figure_rows
+from quantga.engine.accounts import Asset, Kept, figure_rows, read_only
 from quantga.engine.metrics import (
     T_FEES,
     T_FUNDING,
@@ -54,7 +54,7 @@ class Pool:
         present = np.array([np.isin(number, asset.days.number) for asset in assets], dtype=np.float64)
         share = present / present.sum(axis=0)
         parts = [share[:, a:b] for a, b in zip(np.append(0, ends), ends, strict=False)]
-        cut = tuple(replace(asset, cuts=_rows_until(asset, number[ends - 1])) for asset in assets)
+        cut = tuple(replace(asset, cuts=read_only(_rows_until(asset, number[ends - 1]))) for asset in assets)
         return cls(
             cut,
             number,

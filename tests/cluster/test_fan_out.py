@@ -8,11 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from quantga.cluster.fan_out import FanOut
-from quantga.engine.appraise import Appraisals, Trial
+from quantga.cluster.fan_out import FanOut, appraisals
+from quantga.engine.appraise import Appraisals, Trial, appraise_market, appraiser
 from quantga.engine.metrics import KEYS
 from quantga.errors import ClusterError, DataError
 from quantga.evolve.vary import random_programs
+from quantga.lang.bars import Bars
 from quantga.settings import Cluster
 
 PROGRAMS = random_programs(150, seed=11, genes=True)
@@ -29,7 +30,7 @@ def a_judge(folder, act=None, at=""):
     """Return a judge whose code travels to the worker, and that does `act` once where it meets program `at`."""
     keys = len(KEYS)
 
-    def judge(programs, market, trial):
+    def judge(programs):
         if at in {program.id for program in programs}:
             marker = folder / f"met-{at}"
             first = not marker.exists()
@@ -98,6 +99,84 @@ def test_a_batch_that_does_not_come_back_is_sent_out_again(tmp_path):
     crew = FanOut({}, Trial(), Cluster(batch_ms=1, deadline_s=1.5), 2, a_judge(tmp_path, hang, PROGRAMS[40].id))
     check(everything(crew, PROGRAMS))
     assert time.monotonic() - started < 15
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_what_lacks_memory_is_tried_in_halves(tmp_path, cluster):
+    judge = a_judge(tmp_path)
+
+    def small(programs):
+        (tmp_path / f"{len(programs)}-{time.time_ns()}").touch()
+        if len(programs) > 10:
+            raise MemoryError
+        return judge(programs)
+
+    check(everything(FanOut({}, Trial(), cluster, 2, small), PROGRAMS))
+    sizes = {int(path.name.split("-")[0]) for path in tmp_path.iterdir()}
+    assert max(sizes) > 10 >= min(sizes)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_program_for_which_no_memory_suffices_is_named(cluster):
+    bad = PROGRAMS[9].id
+
+    def judge(programs):
+        if bad in {program.id for program in programs}:
+            raise MemoryError
+        return figures_of_many(programs)
+
+    figures_of_many = a_judge(None)
+    with pytest.raises(ClusterError, match=bad):
+        everything(FanOut({}, Trial(), cluster, 2, judge), PROGRAMS[:20])
+
+
+@pytest.fixture(scope="module")
+def market():
+    hours = 3000
+    draw = np.random.default_rng(4)
+    close = 100 * np.cumprod(1 + draw.standard_t(5, hours) * 0.006)
+    before = np.append(100, close[:-1])
+    columns = {"open": before, "high": np.maximum(before, close), "low": np.minimum(before, close), "close": close}
+    columns["volume"] = draw.lognormal(5, 1, hours)
+    time_ = (np.arange(hours, dtype=np.int64) + 480_000) * 3_600_000
+    return {name: Bars.from_columns(time_, columns, symbol=name) for name in ("BTC", "ETH")}
+
+
+@pytest.mark.usefixtures("ray_local")
+@pytest.mark.parametrize("mishap", ["none", "killed", "overdue"])
+def test_figures_are_those_of_this_process_to_the_bit_whatever_happens(tmp_path, market, mishap):
+    real = appraiser(market, Trial(slices=4))
+    at, marker = PROGRAMS[100].id, tmp_path / "met"
+
+    def unlucky(programs):
+        if mishap != "none" and at in {program.id for program in programs} and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), 9) if mishap == "killed" else time.sleep(20)
+        return real(programs)
+
+    found = everything(FanOut(market, Trial(slices=4), Cluster(deadline_s=1.5), 2, unlucky), PROGRAMS)
+    assert marker.exists() == (mishap != "none")
+    for one in appraisals(PROGRAMS, appraise_market(PROGRAMS, market, Trial(slices=4))):
+        assert found[one.program] == one
+        assert found[one.program].figures.tobytes() == one.figures.tobytes()
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_batches_are_a_fair_share_and_few(tmp_path, cluster):
+    judge = a_judge(tmp_path)
+
+    def noted(programs):
+        (tmp_path / f"{len(programs)}-{time.time_ns()}").touch()
+        time.sleep(0.02)
+        return judge(programs)
+
+    crew = FanOut({}, Trial(), cluster, 2, noted)
+    everything(crew, PROGRAMS[:10])
+    everything(crew, PROGRAMS[10:20])  # now it knows the pace of workers that were there before
+    for path in tmp_path.iterdir():
+        path.unlink()
+    everything(crew, PROGRAMS[20:])
+    assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == [32, 32, 33, 33]
 
 
 @pytest.mark.usefixtures("ray_local")
