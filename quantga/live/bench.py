@@ -20,6 +20,7 @@ import orjson
 import uvloop
 
 from quantga.errors import VenueError
+from quantga.live.bars import Rules
 from quantga.live.connection import Timing
 from quantga.live.stream import Plan, Stream
 from quantga.venue.market import Asset, Candle, FundingRate, Meta
@@ -127,7 +128,7 @@ class _Nobody:
 
 async def _take(port: int, count: int, folder: Path) -> dict[str, Any]:
     timing = Timing(stale=120, ack=120, ping=120)
-    plan = Plan(f"http://127.0.0.1:{port}", COINS, ("1m",), record=folder, timing=timing)
+    plan = Plan(f"http://127.0.0.1:{port}", COINS, ("1m",), record=folder, timing=timing, rules=Rules(hole=60.0))
     stream = Stream(plan, _Nobody())
     task = asyncio.ensure_future(stream.run())
     began = cpu = 0.0
