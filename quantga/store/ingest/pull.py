@@ -169,7 +169,8 @@ class _Job:
         traded = [time for time, bar in bars.items() if bar.volume > 0]
         if stored is not None:
             traded.append(int(stored.times[0]))
-        early = [time for time in bars if time < min(traded, default=2**62)]
+        listed = min(traded, default=2**62)
+        early = [time for time in bars if time < listed]
         for time in early:
             del bars[time]
         if early:

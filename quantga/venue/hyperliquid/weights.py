@@ -34,8 +34,8 @@ _ROWS = {
     "recentTrades": (20, 10),
 }
 """Rows for one more weight, and the most rows."""
-_KEEP = {"meta": 60.0, "metaAndAssetCtxs": 1.0, "allMids": 0.5, "l2Book": 0.2, "candleSnapshot": 0.5}
-"""Seconds for which public answers serve others. An account's never do: they may be older than the question."""
+_KEEP = {"meta": 60.0, "metaAndAssetCtxs": 1.0, "allMids": 0.5, "l2Book": 0.2}
+"""Seconds for which public answers serve others. Candles never do, nor an account's: they may be older than the question."""
 _MARKET = frozenset(
     {
         *("meta", "allPerpMetas", "perpDexs", "spotMeta", "metaAndAssetCtxs", "allMids", "l2Book", "candleSnapshot"),
