@@ -157,7 +157,7 @@ def test_all_that_has_closed_and_nothing_else(run, exchange, tmp_path):
     assert rates.times.tolist() == [START + HOUR * k for k in range(BARS + 1)]
     assert manifest.instrument("BTC").locked_from < manifest.instrument("BTC").end
     assert "BTC funding: 500 rates" in said
-    # meta, clock, then for each coin 4 pages of bars (the fourth finds nothing twice) and 7 of rates
+    # The assets, the time, then for each coin 4 pages of bars (the last has none, and is asked for twice) and 7 of rates.
     assert found["requests"] == 2 + 2 * (3 + 2 + 7)
 
 

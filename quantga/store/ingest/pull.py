@@ -35,8 +35,6 @@ PAGE = 1_250
 """Candles asked for at once."""
 FIRST_FUNDING = 1_683_849_600_000
 """2023-05-12, before the venue's first funding."""
-HOURLY = 1_686_186_000_000
-"""2023-06-08 01:00, since when funding is hourly."""
 _HOUR = 3_600_000
 _LATE = 2_000  # milliseconds after a bar's end until it is taken to be final
 _TRIES = 6
@@ -204,7 +202,7 @@ class _Job:
             await self._funding_span(coin, first, last, rates)
 
     async def _funding_span(self, coin: str, at: int, last: int, rates: dict[int, FundingRate]) -> None:
-        """Ask page after page, each from the rate after the last one on."""
+        """Ask page after page, each from the rate after the last one on, until none can be left."""
         while at <= last:
             page = await self.patiently(partial(self.venue.fundings, coin, at, last))
             fresh = {rate.time: rate for rate in page if at <= rate.time <= last}
@@ -212,7 +210,7 @@ class _Job:
                 return
             rates |= fresh
             self.say(f"{coin} funding: {len(rates):,} rates, as far as {iso(max(fresh))[:10]}")
-            at = max(fresh) + 1
+            at = max(fresh) + _HOUR - _LATE
 
     def _store(
         self, coin: str, bars: dict[int, Candle], rates: dict[int, FundingRate], manifest: Manifest | None
