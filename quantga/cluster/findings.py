@@ -90,12 +90,13 @@ def findings(made: Material) -> dict[str, Any]:
 def _funnel(made: Material) -> list[dict[str, Any]]:
     outcomes = made.judged.verdict.outcomes
     gate = Gate()
+    held = [("held in the holdout", sum(one.p_hold <= gate.held for one in outcomes))] if made.judged.opened else []
     rows = [
         ("programs appraised", made.case.files.trials(made.case.files.committed())),
         ("behaved differently", made.sample.distinct),
         ("champions", len(made.case.found.programs)),
         ("shortlist", len(made.judged.shortlist)),
-        ("held in the holdout", sum(one.p_hold <= gate.held for one in outcomes)),
+        *held,
         ("promoted", len(made.judged.verdict.promoted)),
     ]
     return [{"step": step, "count": count} for step, count in rows]

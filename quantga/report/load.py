@@ -1,7 +1,7 @@
 """A finished run, read from the lake into the record that the page draws.
 
 Everything is taken from the run's own files and from the dataset that they name, so that a page can be made again years
-later; the locked part of the dataset is never read, only its dates are.
+later; the locked part of the dataset is never read, only its dates are. What a look at it showed is in the validation's files.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from quantga.report.page import render
 from quantga.report.record import Champion, FrontPoint, Progress, RunReport, Span
 from quantga.report.results import champion
 from quantga.report.series import pooled
+from quantga.report.trust_load import read_trust
 from quantga.store.lake import Lake, sha256
 from quantga.store.manifest import Manifest, read_manifest
 from quantga.store.market import load
@@ -100,6 +101,7 @@ def read_run(lake: Lake, run: str, note: str = "") -> RunReport:
         provenance=tuple(row for row in provenance if row[1]),
         unlocked=made["unlocked"],
         note=" ".join(filter(None, (note, _differs(champions, terms.capital)))),
+        trust=read_trust(lake, run, manifest, symbols),
     )
 
 

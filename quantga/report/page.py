@@ -16,6 +16,7 @@ from quantga.report.search_figures import convergence_figure, count, front_figur
 from quantga.report.series import luck_line
 from quantga.report.svg import date
 from quantga.report.tables import pairs
+from quantga.report.trust import trust_lead, trust_section
 
 _HATCH = (
     '<svg width="0" height="0" class="defs" aria-hidden="true"><defs><pattern id="hatch" width="7" height="7" '
@@ -33,6 +34,7 @@ def render(report: RunReport, twin: RunReport | None = None, reference: str = "t
         _head(report, beside=twin is not None),
         _verdict(report),
         comparison(report, twin) if twin else "",
+        trust_section(report.trust, report.trials) if report.champions else "",
         _champions(report, reference),
         _search(report),
         _limits(report),
@@ -65,9 +67,19 @@ def _head(report: RunReport, *, beside: bool) -> str:
         ("Trials", count(report.trials)),
     )
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
-    parts = [("champions", "Champions"), ("search", "Search"), ("limits", "What it proves"), ("settings", "Settings")]
+    parts = [
+        ("trust", "Belief"),
+        ("champions", "Champions"),
+        ("search", "Search"),
+        ("limits", "What it proves"),
+        ("settings", "Settings"),
+    ]
     parts = [("comparison", "Side by side"), *parts] if beside else parts
-    nav = "".join(f'<a href="#{name}">{label}</a>' for name, label in parts if name != "champions" or report.champions)
+    nav = "".join(
+        f'<a href="#{name}">{label}</a>'
+        for name, label in parts
+        if name not in ("champions", "trust") or report.champions
+    )
     return (
         f'<header><p class="brand">quantga <span>evolution report</span></p><h1>{escape(report.title)}</h1>'
         f'<dl class="facts">{rows}</dl><nav aria-label="Parts of the page">{nav}</nav></header>'
@@ -81,6 +93,8 @@ def _verdict(report: RunReport) -> str:
         return f'<section class="verdict" id="verdict" aria-label="In short"><p class="lead">{text}</p>{note}</section>'
     best = report.champions[0]
     sharpe, luck = skill_of(best), luck_line(report.trials, days_of(best))
+    if report.trust:
+        return f'<section class="verdict" id="verdict" aria-label="In short">{trust_lead(report.trust)}{note}</section>'
     return (
         f'<section class="verdict" id="verdict" aria-label="In short"><p class="lead">The best of {count(report.trials)} programs '
         f"tried has an alpha Sharpe ratio of <b>{plain(sharpe)}</b> on the bars it was bred on. "
@@ -178,7 +192,7 @@ def _limits(report: RunReport) -> str:
             f"That any of them has an edge. Every figure on this page is in-sample: {trials} programs competed on these very "
             "bars, and the winners are shown. On unseen bars expect less, often nothing."
         ),
-        "How they do on the locked holdout: no figure here has seen it."
+        "How they do on the locked holdout: no figure outside of the part on belief has seen it."
         if not report.unlocked
         else "How they do on unseen bars: this run has read them all.",
         "What an order book would have filled: no market impact, no queue, one slippage for all sizes.",

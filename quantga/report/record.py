@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,9 +104,32 @@ class Span:
     locked_to: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One search or look of the ledger on one asset, [start, end) ms UTC; `words`: programs appraised, or the level."""
+
+    row: int
+    when: str
+    kind: str
+    run: str
+    asset: str
+    start: int
+    end: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A validation as the page draws it: its record, the shortlist's (days, detrended returns), the ledger of these assets."""
+
+    record: Mapping[str, Any]
+    days: Mapping[str, tuple[Floats, Floats]] = field(repr=False)
+    ledger: tuple[LedgerLine, ...] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class RunReport:
-    """One run. `settings` and `provenance` are shown as they are, row by row."""
+    """One run. `settings` and `provenance` are shown as they are, row by row; `trust` is None before a validation."""
 
     run: str
     title: str
@@ -122,3 +146,4 @@ class RunReport:
     provenance: tuple[tuple[str, str], ...] = ()
     unlocked: bool = False
     note: str = ""
+    trust: Trust | None = None
