@@ -8,11 +8,14 @@ import urllib.error
 import urllib.request
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from quantga.errors import ConfigError, QuantgaError
+
+if TYPE_CHECKING:
+    from quantga.exchange.replay import Choice
 
 app = typer.Typer(
     help="A paper exchange that speaks Hyperliquid's protocol.", invoke_without_command=True, no_args_is_help=True
@@ -43,10 +46,22 @@ def run(
     ctx: typer.Context,
     state: Annotated[Path | None, typer.Option(help="Folder of the exchange's journal and snapshots.")] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="Folder of SYMBOL.parquet (ts, open high low close volume).")
+        Path | None,
+        typer.Option(help="Folder of SYMBOL.parquet (ts, open high low close volume), a store, or recordings."),
     ] = None,
     mirror: Annotated[str, typer.Option(help="Instead of a replay: a venue whose market data to follow, by URL.")] = "",
-    coins: Annotated[str, typer.Option(help="Coins to mirror, separated by commas.")] = "BTC,ETH,SOL",
+    coins: Annotated[
+        str,
+        typer.Option(help="Coins, separated by commas. Default: all of the replay; BTC,ETH,SOL of a mirrored venue."),
+    ] = "",
+    interval: Annotated[str, typer.Option(help="Interval of the replayed bars, where a store has several.")] = "",
+    dataset_venue: Annotated[
+        str, typer.Option("--venue", help="Venue of the dataset, where a store has several.")
+    ] = "",
+    timerange: Annotated[str, typer.Option(help="YYYYMMDD-YYYYMMDD of the replay, either side may be empty.")] = "",
+    unlocked: Annotated[
+        bool, typer.Option("--unlocked", help="Replay a store's locked holdout too: whoever watches it has seen it.")
+    ] = False,
     port: Annotated[int, typer.Option(help="TCP port.")] = 8100,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     account: Annotated[list[str] | None, typer.Option(help="ADDRESS=USDC, credited once; repeatable.")] = None,
@@ -72,6 +87,7 @@ def run(
 
     if state is None:
         raise ConfigError("give --state DIR, and --replay PATH or --mirror URL")
+    choice = _choice(coins, interval, dataset_venue, timerange, unlocked=unlocked)
     if not speed > 0:
         raise ConfigError(f"--speed {speed} must be positive; to move the market by hand use --step")
     exchange = Exchange(
@@ -79,7 +95,8 @@ def run(
             state=state,
             replay=replay,
             mirror=mirror.rstrip("/"),
-            coins=tuple(coins.split(",")),
+            choice=choice,
+            coins=choice.coins or ("BTC", "ETH", "SOL"),
             accounts=dict(parse_account(one) for one in account or []),
             speed=None if step or mirror else speed,
             seed=seed,
@@ -95,6 +112,21 @@ def run(
             runner.run(serve(exchange, host, port))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error}") from error
+
+
+def _choice(coins: str, interval: str, venue: str, timerange: str, *, unlocked: bool) -> Choice:
+    from quantga.exchange.candles import INTERVALS
+    from quantga.exchange.replay import Choice
+    from quantga.settings import parse_timerange
+
+    if interval and interval not in INTERVALS:
+        raise ConfigError(f"--interval {interval} is none of {', '.join(INTERVALS)}")
+    try:
+        start, end = parse_timerange(timerange)
+    except ValueError as error:
+        raise ConfigError(f"--timerange: {error}") from error
+    named = tuple(word.strip() for word in coins.split(",") if word.strip())
+    return Choice(named, interval, venue, start, end, unlocked)
 
 
 def _control(port: int, host: str, body: dict[str, Any]) -> None:

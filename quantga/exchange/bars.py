@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +47,12 @@ class Bars:
     def pause(self) -> int:
         """Milliseconds between two prices."""
         return self.interval // self.points
+
+    def traded(self, bar: int, points: int) -> tuple[int, int]:
+        """What the first `points` prices of a bar have put on the tape: volume and number of trades."""
+        volume = int(self.volume[bar])
+        done = points * volume // self.points
+        return done, min(points, done) if volume < self.points else points
 
     def extended(self, row: list[int]) -> Bars:
         """The same bars with `row` (time, open, high, low, close, volume) after them, or in the place of its time."""
@@ -91,30 +99,39 @@ def read_bars(path: Path, asset: Asset) -> Bars:
     if missing:
         raise BadBars(f"{path.name}: missing columns {missing}; needed are {list(_COLUMNS)}")
     columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in _COLUMNS}
-    ts: Ints = columns["ts"].astype(np.int64)
+    return bars_of(path.name, asset, columns.pop("ts"), columns)
+
+
+def bars_of(
+    source: str, asset: Asset, ts: NDArray[Any], columns: Mapping[str, NDArray[Any]], interval: int = 0
+) -> Bars:
+    """Bars in the asset's units; `source` is named in errors, and an `interval` of 0 is inferred.
+
+    Raises:
+        BadBars: times do not rise on a grid, or a price is impossible.
+    """
+    ts = ts.astype(np.int64)
     if len(ts) < 2:
-        raise BadBars(f"{path.name}: {len(ts)} bars; at least two are needed to infer the interval")
+        raise BadBars(f"{source}: {len(ts)} bars; at least two are needed to infer the interval")
     steps = np.diff(ts)
-    interval = int(steps.min())
-    if interval < 1000 or (steps % interval).any():
-        raise BadBars(f"{path.name}: open times must rise in multiples of one interval of at least a second")
+    interval = interval or int(steps.min())
+    if interval < 1000 or (steps <= 0).any() or (steps % interval).any():
+        raise BadBars(f"{source}: open times must rise in multiples of one interval of at least a second")
     prices = {name: np.asarray(columns[name], dtype=np.float64) for name in _COLUMNS[1:]}
     if not all(np.isfinite(column).all() for column in prices.values()):
-        raise BadBars(f"{path.name}: a price or volume is NaN or infinite")
+        raise BadBars(f"{source}: a price or volume is NaN or infinite")
     scale = 10**asset.px_decimals
     whole = {name: np.rint(prices[name] * scale).astype(np.int64) for name in ("open", "high", "low", "close")}
     low = np.minimum.reduce([whole["open"], whole["close"], whole["high"]])
     if (whole["low"] < 1).any() or (whole["low"] > low).any() or (whole["high"] < low).any():
-        raise BadBars(
-            f"{path.name}: a low is not below the other prices, or rounds to 0 at {asset.px_decimals} decimals"
-        )
+        raise BadBars(f"{source}: a low is not below the other prices, or rounds to 0 at {asset.px_decimals} decimals")
     volume = np.floor(prices["volume"] * 10**asset.sz_decimals).astype(np.int64)
     digest = hashlib.sha256(b"".join(whole[k].tobytes() for k in sorted(whole)) + ts.tobytes()).hexdigest()
     return Bars(asset.name, interval, ts, whole["open"], whole["high"], whole["low"], whole["close"], volume, digest)
 
 
-def read_folder(folder: Path, assets: dict[str, Asset]) -> list[Bars]:
-    """All `SYMBOL.parquet` of a folder in the venue's asset order.
+def read_folder(folder: Path, assets: dict[str, Asset], only: Collection[str] = ()) -> list[Bars]:
+    """All `SYMBOL.parquet` of a folder in the venue's asset order, or those of the symbols in `only`.
 
     Raises:
         ConfigError: the folder holds none, or one without metadata.
@@ -123,6 +140,10 @@ def read_folder(folder: Path, assets: dict[str, Asset]) -> list[Bars]:
     files = {path.stem: path for path in sorted(folder.glob("*.parquet"))}
     if not files:
         raise ConfigError(f"no SYMBOL.parquet in {folder}: give a folder of bars with --replay")
+    lacking = sorted(set(only) - files.keys())
+    if lacking:
+        raise ConfigError(f"no bars of {lacking} in {folder}: it has {sorted(files)}")
+    files = {name: file for name, file in files.items() if not only or name in only}
     unknown = sorted(files.keys() - assets.keys())
     if unknown:
         raise ConfigError(f"no metadata for {unknown}: add rows [name, sz_decimals, max_leverage, table] to --assets")

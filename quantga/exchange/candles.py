@@ -28,15 +28,18 @@ INTERVALS = {
     "1M": 30 * DAY,
 }
 MOST = 5000
+REMEMBERED = 4096
+_PATHS: dict[tuple[str, str, int, int], list[int]] = {}
 MONDAY = 4 * DAY
 """1970-01-05 was the first Monday."""
-TRADE = 2000
-"""A candle's count of trades is its volume's digits: the bars do not carry one."""
 
 
 def available(desk: Desk, coin: int, interval: str) -> bool:
-    """Whether an interval can be made of the replayed bars; a month cannot."""
-    return interval != "1M" and INTERVALS[interval] % desk.bars[coin].interval == 0
+    """Whether an interval can be made of the replayed bars, or of the prices inside them; a month cannot."""
+    length, bars = INTERVALS[interval], desk.bars[coin]
+    if interval == "1M":
+        return False
+    return length % bars.interval == 0 or (bars.interval % length == 0 and not desk.state.coins[coin].mirrored)
 
 
 def _bucket(time: int, length: int) -> int:
@@ -50,6 +53,8 @@ def candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[
     if not available(desk, coin, interval) or market.bar < 0:
         return []
     length = INTERVALS[interval]
+    if length < bars.interval:
+        return fine_candles(desk, coin, interval, start, end)
     newest = _bucket(int(bars.ts[market.bar]), length)
     begin = max(_bucket(start + length - 1, length), newest - (MOST - 1) * length, _bucket(int(bars.ts[0]), length))
     last = min(_bucket(end, length), newest)
@@ -80,13 +85,15 @@ def _candle(desk: Desk, coin: int, interval: str, span: tuple[int, int]) -> Json
     first, stop = span
     high, low = int(bars.high[first:stop].max()), int(bars.low[first:stop].min())
     close, volume = int(bars.close[stop - 1]), int(bars.volume[first:stop].sum())
+    count = sum(bars.traded(bar, bars.points)[1] for bar in range(first, stop))
     if stop - 1 == market.bar and not market.halted and market.point + 1 < bars.points:
         whole = slice(first, stop - 1)
         high = max([market.high, *bars.high[whole].tolist()])
         low = min([market.low, *bars.low[whole].tolist()])
         close = market.px
-        partial = int(bars.volume[market.bar]) // bars.points * (market.point + 1)
+        partial, some = bars.traded(market.bar, market.point + 1)
         volume = int(bars.volume[whole].sum()) + partial
+        count += some - bars.traded(market.bar, bars.points)[1]
     opened = _bucket(int(bars.ts[first]), INTERVALS[interval])
     decimals = asset.px_decimals
     return {
@@ -99,8 +106,65 @@ def _candle(desk: Desk, coin: int, interval: str, span: tuple[int, int]) -> Json
         "h": text_of(high, decimals),
         "l": text_of(low, decimals),
         "v": text_of(volume, asset.sz_decimals),
-        "n": min(TRADE, volume),
+        "n": count,
     }
+
+
+def fine_candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[Json]:
+    """Candles finer than the bars, of the prices that were shown inside them; a span without a trade has none."""
+    market, bars, length = desk.state.coins[coin], desk.bars[coin], INTERVALS[interval]
+    newest = _bucket(int(bars.ts[market.bar]) + market.point * bars.pause, length)
+    begin = max(_bucket(start + length - 1, length), newest - (MOST - 1) * length)
+    first = max(0, int(np.searchsorted(bars.ts, begin, side="right")) - 1)
+    last = min(int(np.searchsorted(bars.ts, end, side="right")), market.bar + 1)
+    rows: list[Json] = []
+    for bar in range(first, last):
+        rows += [row for row in _inside(desk, coin, interval, bar) if begin <= row["t"] <= end]
+    return rows
+
+
+def _inside(desk: Desk, coin: int, interval: str, bar: int) -> list[Json]:
+    """The finer candles of one bar, as far as it has come."""
+    market, bars, asset, length = desk.state.coins[coin], desk.bars[coin], desk.assets[coin], INTERVALS[interval]
+    shown = market.point + 1 if bar == market.bar and not market.halted else bars.points
+    path = _path(desk, coin, bar)
+    spans: dict[int, list[int]] = {}
+    for point in range(shown):
+        if bars.traded(bar, point + 1)[0] > bars.traded(bar, point)[0]:
+            opened = _bucket(int(bars.ts[bar]) + point * bars.pause, length)
+            spans.setdefault(opened, []).append(point)
+    rows: list[Json] = []
+    for opened, points in spans.items():
+        prices = [path[point] for point in points]
+        volume = bars.traded(bar, points[-1] + 1)[0] - bars.traded(bar, points[0])[0]
+        texts = [text_of(px, asset.px_decimals) for px in (prices[0], prices[-1], max(prices), min(prices))]
+        row: Json = {"t": opened, "T": opened + length - 1, "s": asset.name, "i": interval}
+        row |= dict(zip("ochl", texts, strict=True))
+        rows.append({**row, "v": text_of(volume, asset.sz_decimals), "n": len(points)})
+    return rows
+
+
+def _path(desk: Desk, coin: int, bar: int) -> list[int]:
+    """The prices of a bar; the last few thousand are remembered."""
+    bars, seed = desk.bars[coin], desk.state.seed
+    key = (bars.name, bars.digest, bar, seed)
+    found = _PATHS.pop(key, None)
+    if found is None:
+        found = bars.path(bar, seed, desk.assets[coin].tick(int(bars.close[bar])))
+    _PATHS[key] = found
+    if len(_PATHS) > REMEMBERED:
+        del _PATHS[next(iter(_PATHS))]
+    return found
+
+
+def newest_candles(desk: Desk, coin: int, interval: str, closed: list[int]) -> list[Json]:
+    """The last candles of the bars that just closed, then the open one: what a subscriber is to be told."""
+    market, bars = desk.state.coins[coin], desk.bars[coin]
+    if INTERVALS[interval] >= bars.interval:
+        rows = [candle_of(desk, coin, interval, bar) for bar in closed]
+        return rows if market.halted else [*rows, candle_of(desk, coin, interval, market.bar)]
+    rows = [row for bar in closed for row in _inside(desk, coin, interval, bar)]
+    return rows if market.halted else [*rows, *_inside(desk, coin, interval, market.bar)]
 
 
 def mid(desk: Desk, coin: int) -> str | None:

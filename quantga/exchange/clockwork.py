@@ -117,7 +117,9 @@ class Clockwork:
         self._marks(market, bars.pause)
         clear_levels(market)
         desk.events.moved = True
-        size = max(1, int(bars.volume[bar]) // bars.points)
+        size = bars.traded(bar, point + 1)[0] - bars.traded(bar, point)[0]
+        if not size:
+            return
         stream = random.Random(f"{state.seed}:{market.name}:{bar}:{point}:tape")  # noqa: S311 -- a market's noise
         side = 1 if stream.random() < 0.5 else -1
         digest, tid = desk.serial()

@@ -14,7 +14,7 @@ from aiohttp import web
 from quantga.exchange.desk import Desk, Events
 from quantga.exchange.faults import Faults
 from quantga.exchange.info_user import aggregate, funding_delta
-from quantga.exchange.subscriptions import LATEST, candle_frames, l2_frame, latest
+from quantga.exchange.subscriptions import LATEST, candle_frames, fast_contexts, l2_frame, latest, packed
 
 Json = Any
 FAST, SLOW = 0.5, 5.0
@@ -28,6 +28,9 @@ def key_of(sub: dict[str, Json]) -> str:
     return orjson.dumps(sub, option=orjson.OPT_SORT_KEYS).decode()
 
 
+FAST_KEY = key_of({"type": "fastAssetCtxs"})
+
+
 class Socket:
     """One connection: its subscriptions and a bounded queue of frames."""
 
@@ -35,6 +38,7 @@ class Socket:
         self.ws, self.address, self.faults = ws, address, faults
         self.subs: dict[str, dict[str, Json]] = {}
         self.seen: dict[str, bytes] = {}
+        self.opened: dict[str, int] = {}
         self.sent = time.monotonic()
         self.posts = 0
         self.broken = False
@@ -73,6 +77,12 @@ class Socket:
             self.seen[key] = told
             self.put(frame)
 
+    def candle(self, key: str, frame: Json) -> None:
+        """Queue a candle frame if it is new, and not of a bar before the last one told."""
+        if frame["data"]["t"] >= self.opened.get(key, 0):
+            self.opened[key] = frame["data"]["t"]
+            self.changed(key, frame)
+
     def end(self) -> None:
         """Stop the writer after what is queued."""
         self._queue.put_nowait(None)
@@ -97,20 +107,33 @@ class Hub:
         self._desk = desk
         self.sockets: set[Socket] = set()
         self._next = {True: 0.0, False: 0.0}
+        self._fast: dict[str, Json] = {}
 
     def publish(self, events: Events) -> None:
         """Tell every socket what happened."""
         if not self.sockets:
             return
         desk, users = self._desk(), events.users()
-        made: dict[str, list[Json]] = {}
+        made: dict[str, list[Json]] = {FAST_KEY: self._changes(desk)}
         for socket in self.sockets:
             for key, sub in socket.subs.items():
                 if key not in made:
                     made[key] = _frames(desk, sub, events, users)
                 send = socket.put if sub["type"] in _AS_IT_COMES else partial(socket.changed, key)
+                if sub["type"] == "candle":
+                    send = partial(socket.candle, key)
                 for frame in made[key]:
                     send(frame)
+
+    def _changes(self, desk: Desk) -> list[Json]:
+        """The frame of the marks and mids that changed since the last one."""
+        if not any(FAST_KEY in socket.subs for socket in self.sockets):
+            self._fast = {}
+            return []
+        now = fast_contexts(desk)
+        changed = {coin: row for coin, row in now.items() if self._fast.get(coin) != row}
+        self._fast = now
+        return [packed(changed)] if changed else []
 
     def beat(self, now: float) -> None:
         """Send books by their cadence: fast ones every half second, the others every five."""
@@ -192,5 +215,5 @@ _PERSONAL_EVENTS: dict[str, Callable[[Desk, Json, Events], list[Json]]] = {
     "userNonFundingLedgerUpdates": _ledger,
 }
 
-_AS_IT_COMES = frozenset({*_PERSONAL_EVENTS, "trades"})
+_AS_IT_COMES = frozenset({*_PERSONAL_EVENTS, "trades", "fastAssetCtxs"})
 """Channels of which every frame is sent; the others send what changed."""

@@ -25,6 +25,7 @@ from quantga.exchange.journal import Journal
 from quantga.exchange.limits import Limits, Meter
 from quantga.exchange.mirror import Mirror, fetch_start
 from quantga.exchange.mirrored import begin_mirror
+from quantga.exchange.replay import Choice, read_replay
 
 Json = Any
 SNAPSHOT_EVERY = 200_000
@@ -38,6 +39,7 @@ class Options:
 
     state: Path
     replay: Path | None = None
+    choice: Choice = field(default_factory=Choice)
     mirror: str = ""
     coins: tuple[str, ...] = ()
     accounts: dict[str, int] = field(default_factory=dict)
@@ -265,7 +267,7 @@ def _market(options: Options) -> tuple[dict[str, Asset], list[Bars]]:
         raise ConfigError("give either --replay PATH or --mirror URL")
     if options.replay is not None:
         assets = load_assets(options.assets)
-        return assets, read_folder(options.replay, assets)
+        return assets, read_replay(options.replay, assets, options.choice)
     if not (options.state / "assets.json").exists():
         fetch_start(options.mirror, list(options.coins), options.state)
     assets = load_assets(options.state / "assets.json")

@@ -84,6 +84,7 @@ class Conversation:
                 self._error(f"Already unsubscribed: {shown}")
                 return
             socket.seen.pop(key, None)
+            socket.opened.pop(key, None)
         elif key in socket.subs:
             self._error(f"Already subscribed: {shown}")
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from quantga.exchange.candles import INTERVALS, available, candle_of, context
+from quantga.exchange.candles import INTERVALS, available, context, mid, newest_candles
 from quantga.exchange.desk import Desk
 from quantga.exchange.info import all_mids, book_frame, coin_index, contexts, meta, valid_grouping
 from quantga.exchange.info_user import asset_data, clearinghouse, frontend_orders, funding_delta
@@ -45,6 +47,7 @@ _SHAPES: dict[str, Record] = {
     "openOrders": Record({"type": TEXT, "user": ADDRESS}, {"dex": TEXT}),
     "spotState": Record({"type": TEXT, "user": ADDRESS}, {"ignorePortfolioMargin": BOOLEAN}),
     "allDexsAssetCtxs": _ALL,
+    "fastAssetCtxs": _ALL,
 }
 _DEFAULTS: dict[str, dict[str, Json]] = {
     "l2Book": {"nSigFigs": None, "mantissa": None, "fast": False},
@@ -123,14 +126,12 @@ def l2_frame(desk: Desk, sub: Json) -> dict[str, Json]:
 
 
 def candle_frames(desk: Desk, sub: Json, closed: dict[int, list[int]]) -> list[dict[str, Json]]:
-    """The candles of bars that closed, then the open one; none for intervals that the bars do not make up."""
+    """The candles of bars that closed, then the open one; none for intervals that cannot be made."""
     coin = _coin(desk, sub)
     market = desk.state.coins[coin]
     if not available(desk, coin, sub["interval"]) or market.bar < 0:
         return []
-    rows = [candle_of(desk, coin, sub["interval"], bar) for bar in closed.get(coin, [])]
-    if not market.halted:
-        rows.append(candle_of(desk, coin, sub["interval"], market.bar))
+    rows = newest_candles(desk, coin, sub["interval"], closed.get(coin, []))
     return [_frame("candle", row) for row in rows]
 
 
@@ -210,6 +211,23 @@ def _dexs(desk: Desk, _sub: Json) -> Json:
     return {"ctxs": [["", contexts(desk)]]}
 
 
+def fast_contexts(desk: Desk) -> dict[str, dict[str, Json]]:
+    """Mark and mid of every coin that has a price."""
+    out = {}
+    for coin, market in enumerate(desk.state.coins):
+        if market.px:
+            mark = text_of(market.mark, desk.assets[coin].px_decimals)
+            out[market.name] = {"markPx": mark, "midPx": mid(desk, coin)}
+    return out
+
+
+def packed(contexts: dict[str, Json]) -> dict[str, Json]:
+    """A `fastAssetCtxs` frame: base64 of raw DEFLATE of JSON."""
+    press = zlib.compressobj(wbits=-15)
+    data = press.compress(orjson.dumps(contexts)) + press.flush()
+    return _frame("fastAssetCtxs", base64.b64encode(data).decode())
+
+
 def _asset(desk: Desk, sub: Json) -> Json:
     return asset_data(desk, _account(desk, sub), _coin(desk, sub))
 
@@ -235,6 +253,7 @@ _FIRST: dict[str, Callable[[Desk, Json], list[Json]]] = {
     "userFills": _fills,
     "userFundings": _fundings,
     "userNonFundingLedgerUpdates": _ledger,
+    "fastAssetCtxs": lambda desk, _: [packed(fast_contexts(desk))],
 }
 
 
@@ -250,4 +269,14 @@ def first_frames(desk: Desk, sub: Json) -> list[dict[str, Json]]:
     return _FIRST[sub["type"]](desk, sub) if sub["type"] in _FIRST else []
 
 
-__all__ = ["LATEST", "Invalid", "candle_frames", "canonical", "first_frames", "l2_frame", "latest"]
+__all__ = [
+    "LATEST",
+    "Invalid",
+    "candle_frames",
+    "canonical",
+    "fast_contexts",
+    "first_frames",
+    "l2_frame",
+    "latest",
+    "packed",
+]
