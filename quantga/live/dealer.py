@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from quantga.errors import Denied, RateLimited, Rejected, Unknown, VenueError
 from quantga.live.journal import Journal
@@ -40,10 +40,10 @@ class Dealer:
         session: Session,
         *,
         local: Callable[[], int] = _local,
-        pause: float = _PAUSE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.venue, self.session = venue, session
-        self._journal, self._local, self._pause = journal, local, pause
+        self.venue, self.session, self.sleep = venue, session, sleep
+        self._journal, self._local = journal, local
         self._skew: int | None = None
         self.market = journal.entries[-1].time if journal.entries else 0
 
@@ -131,29 +131,28 @@ class Dealer:
     def _began(self) -> int:
         return self._journal.entries[0].time
 
-    async def settle(self, cloid: str) -> Order:
-        """Find out what became of an order whose outcome is not known; return only when it is.
+    async def doubt(self, cloid: str) -> None:
+        """Begin to find out about an order whose outcome is not known: if it has not arrived yet, it shall never.
 
-        Its nonce is burnt first: if the order has not reached the venue yet, it never will.
+        Its nonce is burnt; whether that arrived is not relied upon: only the venue's record and the expiry decide.
         """
         order = self.session.orders[cloid]
         if order.phase == Phase.INTENDED:
             self.tell(Fact(cloid, Phase.UNKNOWN, reason="no answer is in the journal"))
         await self._burn(order.intent.stamp)
-        lookups: list[Lookup] = []
-        while self.session.orders[cloid].phase == Phase.UNKNOWN:
-            fact = await self._settled(cloid, lookups)
-            if fact is None:
-                await asyncio.sleep(self._pause)
-            elif self.session.orders[cloid].phase == Phase.UNKNOWN:
-                self.tell(fact)
-        return self.session.orders[cloid]
+
+    async def settled(self, cloid: str, lookups: list[Lookup]) -> bool:
+        """Ask once what became of an order; tell whether it is known now. `lookups` keeps what was answered so far."""
+        fact = await self._settled(cloid, lookups)
+        if fact is not None and self.session.orders[cloid].phase == Phase.UNKNOWN:
+            self.tell(fact)
+        return self.session.orders[cloid].phase not in {Phase.INTENDED, Phase.UNKNOWN}
 
     async def _burn(self, stamp: Stamp) -> None:
         try:
             await self.venue.submit(Noop(), stamp, priority=Priority.RISK)
         except VenueError:
-            return  # whether it arrived is not relied upon: only the venue's record and the expiry decide
+            return
 
     async def _settled(self, cloid: str, lookups: list[Lookup]) -> Fact | None:
         """Ask once more; what an answer says stays in `lookups`. A question that failed has no answer."""

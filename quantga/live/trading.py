@@ -6,19 +6,18 @@ unknown, a difference is unexplained, or somebody halted it; what reduces risk a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from quantga.engine.costs import Costs
-from quantga.errors import Denied
+from quantga.errors import Denied, Unknown, VenueError
 from quantga.lang.bars import Bars
 from quantga.lang.program import Program
 from quantga.live.book import change, crossed
 from quantga.live.dealer import Dealer
 from quantga.live.decide import Decision, Undecided, decide, lots_of
-from quantga.live.orders import Intent, Order, Phase, Purpose, cloid_of
+from quantga.live.orders import Intent, Lookup, Order, Phase, Purpose, cloid_of
 from quantga.live.reconcile import Result, Weight
 from quantga.live.risk import Account, Leaving, Level, Limits, admit, assess, fit, worst
 from quantga.live.session import Asked, Crossed, Equity, Halt
@@ -28,6 +27,10 @@ from quantga.venue.market import Context, Meta
 from quantga.venue.protocol import Priority
 
 __all__ = ["Execution", "Strategy", "Trader"]
+
+_OPEN_QUESTIONS = {Phase.INTENDED, Phase.UNKNOWN}
+_PATIENCE = 40  # questions about fills that were announced
+_PAUSE = 0.25  # seconds before the venue is asked again after it failed
 
 
 @dataclass(frozen=True)
@@ -69,25 +72,50 @@ class Trader:
     async def recover(self) -> Result:
         """Settle what a process before this one left open, and compare with the venue; halt on what stays unexplained."""
         await self.dealer.sync()
+        await self.protect()
         await self.settle_all()
         result = await self.reconcile()
-        for symbol in self._symbols():
-            await self.protect(symbol)
+        await self.protect()
         return result
+
+    async def act(self, bars: Mapping[str, Bars]) -> None:
+        """Act on closed bars; where the venue fails on the way, recover until everything is known and protected again."""
+        try:
+            await self.on_bars(bars)
+        except VenueError:
+            await self.resume()
+
+    async def resume(self) -> Result:
+        """Recover, as often as it takes."""
+        while True:
+            try:
+                return await self.recover()
+            except VenueError:
+                await self.dealer.sleep(_PAUSE)
 
     async def settle_all(self) -> None:
         """Settle every order whose outcome is not known."""
         for cloid, order in self.dealer.session.orders.items():
-            if order.phase in {Phase.INTENDED, Phase.UNKNOWN}:
-                await self.dealer.settle(cloid)
+            if order.phase in _OPEN_QUESTIONS:
+                await self.settle(cloid)
+
+    async def settle(self, cloid: str) -> Order:
+        """Find out what became of an order, and protect meanwhile what it may have done; return only when it is known."""
+        await self.protect()
+        await self.dealer.doubt(cloid)
+        lookups: list[Lookup] = []
+        while not await self.dealer.settled(cloid, lookups):
+            await self.protect()
+            await self.dealer.sleep(_PAUSE)
+        return self.dealer.session.orders[cloid]
 
     async def reconcile(self) -> Result:
         """Compare with the venue; ask about what vanished; halt on what stays unexplained when it is asked twice."""
         result = await self.dealer.reconcile()
         asked = [one for one in result.differences if one.weight == Weight.ASK]
         for one in asked:
-            if self.dealer.session.orders[one.cloid].phase in {Phase.INTENDED, Phase.UNKNOWN}:
-                await self.dealer.settle(one.cloid)
+            if self.dealer.session.orders[one.cloid].phase in _OPEN_QUESTIONS:
+                await self.settle(one.cloid)
             else:
                 await self.dealer.learn(one.cloid)
         if asked or result.halted:
@@ -107,8 +135,8 @@ class Trader:
         for symbol, targets in fitted.items():
             bar = bars[symbol].origin + len(bars[symbol]) - 1
             await self.pursue(symbol, targets, bar, contexts[symbol])
-        for symbol in self._symbols():
-            await self.protect(symbol)
+        await self.settle_all()
+        await self.protect()
         return {symbol: list(found.values()) for symbol, found in decided.items()}
 
     async def pursue(self, symbol: str, targets: Mapping[str, int], bar: int, context: Context) -> None:
@@ -127,35 +155,49 @@ class Trader:
                 return
             left = dict(self.dealer.session.left[order.intent.cloid])
 
-    async def protect(self, symbol: str) -> None:
-        """See that one reduce-only stop of the position's size waits at the venue; the new one comes before the old one goes."""
-        session = self.dealer.session
-        net = session.book.net(symbol)
-        live = [order for order in self._stops(symbol) if not order.phase.final]
-        size = abs(net) * session.book.lot[symbol]
-        fitting = [order for order in live if order.intent.request.buy == (net < 0) and order.remainder == size]
-        if net and not fitting:
-            context = (await self.dealer.venue.contexts(priority=Priority.RISK))[symbol]
-            placed = await self._place_stop(symbol, net, Decimal(str(context.mark)))
-            if placed.phase == Phase.UNKNOWN:
-                placed = await self.dealer.settle(placed.intent.cloid)
-            if placed.phase not in {Phase.RESTING, Phase.FILLED}:
-                self._halt(symbol, f"its stop was refused: {placed.reason}")
-                await self.close(symbol)
-                return
-            fitting = [placed]
+    async def protect(self) -> None:
+        """See that one reduce-only stop of each position's size waits at the venue; the new one comes before the old one goes.
+
+        What is protected is what the venue says is held, not what is believed. A stop without an answer is no protection:
+        another one follows at once, and the extra one goes when it is found.
+        """
+        state = await self.dealer.venue.state(self.dealer.account, priority=Priority.RISK)
+        held = {position.coin: position.size for position in state.positions}
+        for symbol in self._symbols():
+            await self._guard(symbol, held.get(symbol, Decimal(0)))
+
+    async def _guard(self, symbol: str, units: Decimal) -> None:
+        resting = [order for order in self._stops(symbol) if order.phase == Phase.RESTING]
+        fitting = [one for one in resting if one.intent.request.buy == (units < 0) and one.remainder == abs(units)]
+        refused = ""
+        for _ in range(self.execution.attempts if units and not fitting else 0):
+            placed = await self._place_stop(symbol, units)
+            if placed.phase == Phase.REJECTED:
+                state = await self.dealer.venue.state(self.dealer.account, priority=Priority.RISK)
+                units = next((one.size for one in state.positions if one.coin == symbol), Decimal(0))
+                if not units:
+                    break
+                refused = placed.reason
+            fitting = [placed] if placed.phase in {Phase.RESTING, Phase.FILLED} else []
+            if fitting:
+                break
+        if units and not fitting:
+            if refused:
+                self._halt(symbol, f"its stop is refused ({refused}); the position is closed")
+            await self.close(symbol)
+            return
         keep = {order.intent.cloid for order in fitting[:1]}
-        await self.dealer.cancel([order.intent.cloid for order in live if order.intent.cloid not in keep])
+        await self.dealer.cancel([order.intent.cloid for order in resting if order.intent.cloid not in keep])
 
     async def close(self, symbol: str) -> None:
         """Close the net position of a symbol with reduce-only orders until it is gone."""
         while net := self.dealer.session.book.net(symbol):
             order = await self._send(symbol, Purpose.FLATTEN, -net, {}, self._bar(), reduce_only=True)
             if order.phase == Phase.UNKNOWN:
-                await self.dealer.settle(order.intent.cloid)
+                await self.settle(order.intent.cloid)
             await self.dealer.take_fills()
             if self.dealer.session.book.net(symbol) == net:
-                await asyncio.sleep(1.0)
+                await self.dealer.sleep(1.0)
 
     async def flatten(self, reason: str) -> None:
         """Halt, cancel what could add to a position, close everything, then cancel the stops."""
@@ -168,7 +210,7 @@ class Trader:
         await self.dealer.cancel(entries)
         for symbol in self._symbols():
             await self.close(symbol)
-            await self.protect(symbol)
+        await self.protect()
 
     def _decide(self, symbol: str, bars: Bars, contexts: Mapping[str, Context]) -> dict[str, Decision | Undecided]:
         price = contexts[symbol].mark
@@ -225,21 +267,24 @@ class Trader:
         except Denied:
             return None
         if order.phase == Phase.UNKNOWN:
-            order = await self.dealer.settle(order.intent.cloid)
+            order = await self.settle(order.intent.cloid)
         await self._confirmed(order.intent.cloid)
+        await self.protect()
         order = self.dealer.session.orders[order.intent.cloid]
-        return None if order.phase in {Phase.REJECTED, Phase.ABSENT} else order
+        return None if order.phase == Phase.REJECTED else order
 
     async def _confirmed(self, cloid: str) -> None:
-        """Wait until the fills that an order is said to have had are known."""
-        while (order := self.dealer.session.orders[cloid]).phase in {Phase.FILLED, Phase.CANCELED, Phase.RESTING}:
-            await self.dealer.take_fills()
+        """Wait until the fills that an order is said to have had are known; raises Unknown if they do not appear."""
+        for _ in range(_PATIENCE):
             order = self.dealer.session.orders[cloid]
             if order.phase == Phase.RESTING:
                 await self.dealer.learn(cloid)
-            if order.phase != Phase.FILLED or order.filled == order.intent.request.size:
+            await self.dealer.take_fills()
+            order = self.dealer.session.orders[cloid]
+            if order.phase.final and (order.phase != Phase.FILLED or order.filled == order.intent.request.size):
                 return
-            await asyncio.sleep(0.1)
+            await self.dealer.sleep(_PAUSE)
+        raise Unknown(f"{cloid}: its fills were announced and do not appear")
 
     async def _send(
         self,
@@ -265,13 +310,15 @@ class Trader:
         priority = Priority.RISK if reduce_only else Priority.ORDERS
         return (await self.dealer.place([Asked(intent, left)], priority))[0]
 
-    async def _place_stop(self, symbol: str, net: int, mark: Decimal) -> Order:
-        book, asset, bar, buy = self.dealer.session.book, self.meta.asset(symbol), self._bar(), net < 0
+    async def _place_stop(self, symbol: str, units: Decimal) -> Order:
+        contexts = await self.dealer.venue.contexts(priority=Priority.RISK)
+        mark = Decimal(str(contexts[symbol].mark))
+        asset, bar, buy = self.meta.asset(symbol), self._bar(), units < 0
         side = 1 if buy else -1
         wake = valid_price(asset, mark * (1 + side * self.execution.stop), up=buy)
         px = valid_price(asset, wake * (1 + side * Decimal("0.1")), up=buy)
         request = OrderRequest(
-            symbol, buy, px, abs(net) * book.lot[symbol], "Gtc", True, Trigger(wake, take=False),
+            symbol, buy, px, abs(units), "Gtc", True, Trigger(wake, take=False),
             self._cloid(symbol, Purpose.STOP, bar),
         )  # fmt: skip
         intent = Intent(bar, Purpose.STOP, self._attempt(symbol, Purpose.STOP, bar), request, self.dealer.stamp())

@@ -72,7 +72,7 @@ async def trading(venue: object, key: object, folder: Path) -> AsyncIterator[Tra
                 state = await client.state(account)
                 capital = dict.fromkeys(RULES, Decimal(2_000))
                 journal.append(state.time, event_of(Began(account, "s", capital, lot, {}, state.value)))
-            dealer = Dealer(client, journal, fold(journal.entries), pause=0.05)
+            dealer = Dealer(client, journal, fold(journal.entries))
             strategies = [
                 Strategy(name, parse(text), SYMBOLS, Costs(funding=False, capital=2_000.0), START // MINUTE + BEFORE)
                 for name, text in RULES.items()
