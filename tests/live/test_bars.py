@@ -94,6 +94,13 @@ def test_a_candle_that_contradicts_the_trades_is_asked_for():
     assert [(bar.close, bar.source) for bar in play.out] == [(102.0, "rest")]
 
 
+def test_the_tape_counts_a_trade_once():
+    play = first_minute(Play())
+    play.hear(T0 + 59_000, trade(T0 + 55_000, 101.0, 2), trade(T0 + 5_000, 100.0, 1))  # a replay of old ones
+    play.hear(T0 + MINUTE + 300, NEXT)
+    assert [bar.source for bar in play.out] == ["stream"]
+
+
 def test_a_bar_without_a_next_candle_is_asked_for_once_the_clock_is_past_it():
     play = first_minute(Play())
     for ms in range(0, 3000, 500):
