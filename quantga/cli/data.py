@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quantga.cli.console import IntervalOption, JsonOption, StoreOption, VenueOption, give_json, give_table, say
-from quantga.cli.pull import pull
+from quantga.cli.pull import archive, pull
 from quantga.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(no_args_is_help=True, help="Bring bars into the store, list them, check them.")
 data_app.command("pull")(pull)
+data_app.command("archive")(archive)
 
 
 @data_app.command("import")

@@ -170,4 +170,81 @@ def _midnight(day: str | None) -> int:
     try:
         return int(datetime.strptime(day.replace("-", ""), "%Y%m%d").replace(tzinfo=UTC).timestamp() * 1000)
     except ValueError:
-        raise ConfigError(f"--since {day} is no day: give it as YYYYMMDD") from None
+        raise ConfigError(f"{day!r} is no day: give it as YYYYMMDD") from None
+
+
+def archive(
+    kind: Annotated[str, typer.Argument(help="contexts (by the minute), books (by the minute), or fills (as bars).")],
+    symbols: Annotated[str | None, typer.Option("--symbols", help="BTC,ETH,… as the venue calls them.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="YYYYMMDD", help="The first day.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="YYYYMMDD", help="The day after the last one.")
+    ] = None,
+    interval: Annotated[str, typer.Option("--interval", help="Of the bars that fills are made into.")] = "1h",
+    bucket: Annotated[
+        str | None, typer.Option("--bucket", metavar="S3", help="Another bucket: s3://name?endpoint=…&requester=pays.")
+    ] = None,
+    venue: Annotated[str, typer.Option("--venue", help="What it is filed under.")] = NAMES[Network.MAINNET],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Fetch, and pay for it. Without it only the cost is told.")
+    ] = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch Hyperliquid's archive from S3, where the requester pays: tells the cost first, and stops there without --yes.
+
+    It needs AWS keys. Files that were fetched are kept on this machine and not paid for again.
+    """
+    from quantga.store.ingest.archive import BUCKETS, Archive, Wanted
+    from quantga.store.ingest.archive_import import Target, bring, require_place
+    from quantga.store.lake import open_lake
+    from quantga.store.symbols import require_venue
+
+    if kind not in ("contexts", "books", "fills"):
+        raise ConfigError(f"the archive has contexts, books and fills, not {kind!r}")
+    if since is None:
+        raise ConfigError("say from which day on, as in --since 20250601 --until 20250701")
+    require_venue(venue)
+    settings = Settings.load({"store": {"path": store}, "data": {"symbols": symbols}})
+    coins = tuple(dict.fromkeys(settings.data.symbols))
+    wanted = Wanted(kind, _day(since), _day(until) if until else _today(), coins)  # type: ignore[arg-type]  # checked above
+    target = Target(open_lake(settings.store.path), venue, interval)
+    require_place(target, wanted)
+    source = Archive(bucket or BUCKETS[wanted.kind])
+    listing = source.list(wanted)
+    cost = {
+        "bucket": source.address.name,
+        "files": len(listing.items),
+        "already_here": len(listing.here),
+        "to_fetch": listing.gets,
+        "megabytes": round(listing.bytes_to_fetch / 1e6, 3),
+        "usd_at_most": round(listing.usd, 4),
+        "usd_for_listing": round(listing.listing_usd, 6),
+        "absent": len(listing.absent),
+    }
+    say(
+        f"{source.address.name}: {listing.gets} files of {listing.bytes_to_fetch / 1e6:,.1f} MB to fetch, at most "
+        f"${listing.usd:,.2f} (transfer to the internet; free within the bucket's region), {len(listing.here)} are here already"
+    )
+    if not yes:
+        say("nothing was fetched: give the same command with --yes to fetch, and pay")
+        if json:
+            give_json({"cost": cost, "fetched": False})
+        return
+    done = bring(source, listing, wanted, target, say)
+    for note in done.notes:
+        say(f"note: {note}")
+    if json:
+        ids = [manifest.id for manifest in done.datasets]
+        give_json({"cost": cost, "fetched": True, "rows": done.rows, "datasets": ids, "notes": done.notes})
+        return
+    what = f"{interval} bars" if kind == "fills" else "rows"
+    give_table(f"{kind} of {venue}", ("symbol", what), [(coin, f"{rows:,}") for coin, rows in done.rows.items()])
+
+
+def _day(text: str) -> datetime:
+    return datetime.fromtimestamp(_midnight(text) / 1000, UTC)
+
+
+def _today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
