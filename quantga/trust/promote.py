@@ -20,7 +20,7 @@ from quantga.lang.bars import Floats
 from quantga.trust.sharpe import moments, p_value
 
 type Decision = Literal["promoted", "not promoted", "not provable", "unopened"]
-type Procedure = Literal["holm", "sequence"]
+type Procedure = Literal["tapered", "holm", "sequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,9 @@ class Gate:
     this far, from which forecasts are shrunk: chosen so that simulated runs of this gate over true ratios from 0 to 3 forecast
     without much bias, and checked against the 1.91 in the holdout that was 1.62 in truth (prototype study).
     coverage: of the forecast's interval.
-    procedure: over the shortlist. "holm" holds in whatever order; "sequence" tests in the order of the search's own scores,
-    each at the whole level, and ends at the first that fails: more power for the champion, none for a program after it.
+    procedure: over the shortlist. "tapered" is Holm's with weights that halve from one program to the next, in the order of
+    the search's own scores, so that a longer shortlist costs the champion at most half of the level; "holm" gives all the same
+    weight; "sequence" tests in that order, each at the whole level, and ends at the first that fails.
     """
 
     level: float = 0.05
@@ -45,7 +46,7 @@ class Gate:
     center: float = 1.3
     prior: float = 1.1
     coverage: float = 0.9
-    procedure: Procedure = "holm"
+    procedure: Procedure = "tapered"
 
     def __post_init__(self) -> None:
         shares = (self.level, self.mined, self.held, self.coverage)
@@ -151,6 +152,33 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def tapered(count: int) -> list[float]:
+    """Return weights that halve from one to the next and add up to 1."""
+    return [2.0**-k / (2.0 - 2.0 ** (1 - count)) for k in range(count)]
+
+
+def weighted_holm(p_values: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Return adjusted p-values of Holm's procedure with weights (Holm 1979): family-wise error, whatever the dependence.
+
+    The weights have to be fixed before anything is seen that the p-values rest on together; with equal ones it is `holm`.
+    """
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k] / weights[k])
+    adjusted = [1.0] * len(p_values)
+    worst, left = 0.0, math.fsum(weights)
+    for k in order:
+        worst = max(worst, min(1.0, left * p_values[k] / weights[k]))
+        adjusted[k] = worst
+        left -= weights[k]
+    return adjusted
+
+
+def adjusted_for(p_values: Sequence[float], procedure: Procedure) -> list[float]:
+    """Return the p-values of a shortlist, the best score first, adjusted by a procedure."""
+    if procedure == "sequence":
+        return in_sequence(p_values)
+    return holm(p_values) if procedure == "holm" else weighted_holm(p_values, tapered(len(p_values)))
+
+
 def in_sequence(p_values: Sequence[float]) -> list[float]:
     """Return adjusted p-values of tests in a fixed order: each is at least the one before.
 
@@ -191,7 +219,7 @@ def judge(candidates: Sequence[Candidate], dev_days: int, gate: Gate) -> Verdict
     combined = [
         stouffer(one.p_mine, p_hold, dev_days, days) for one, (p_hold, _, _) in zip(candidates, seen, strict=True)
     ]
-    adjusted = holm(combined) if gate.procedure == "holm" else in_sequence(combined)
+    adjusted = adjusted_for(combined, gate.procedure)
     outcomes = []
     for one, (p_hold, expected, why), p, p_adjusted in zip(candidates, seen, combined, adjusted, strict=True):
         reasons = (*one.refusals, *why, *_reasons(one, p_hold, p_adjusted, days, gate))
@@ -206,7 +234,9 @@ def judge(candidates: Sequence[Candidate], dev_days: int, gate: Gate) -> Verdict
         return Verdict("not provable", best, gate.level, tuple(outcomes), words)
     if not count:
         words = (
-            f"nothing promoted: the run's p is {best:.3g} at a level of {gate.level:g}, or what passed it failed below"
+            f"nothing promoted, since it is not provable with this history: the run's p is {best:.3g}, and {gate.level:g} is needed"
+            if best > gate.level
+            else f"nothing promoted: the run's p is {best:.3g} at a level of {gate.level:g}, and what passes it lacks something else"
         )
         return Verdict("not promoted", best, gate.level, tuple(outcomes), words)
     words = f"{count} of {len(outcomes)} promoted: the run's p is {best:.3g} at a level of {gate.level:g}"
@@ -290,7 +320,8 @@ def power(evidence: Evidence, sharpe: float, gate: Gate) -> float:
     above = len(maxima) - np.searchsorted(maxima, scores, side="left")
     p_mine = (above + 1) / (len(maxima) + 1)
     champion = np.searchsorted(maxima, scores, side="right") / len(maxima)
-    level = gate.level / (evidence.shortlist if gate.procedure == "holm" else 1)
+    shares = {"tapered": tapered(evidence.shortlist)[0], "holm": 1 / evidence.shortlist, "sequence": 1.0}
+    level = gate.level * shares[gate.procedure]
     needed = -ndtri(level) * math.hypot(math.sqrt(dev), math.sqrt(hold))
     least = (needed + math.sqrt(dev) * ndtri(p_mine)) / math.sqrt(hold)
     least = np.maximum(least, -ndtri(gate.held))

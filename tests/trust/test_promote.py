@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -23,7 +24,9 @@ from quantga.trust.promote import (
     power,
     power_card,
     stouffer,
+    tapered,
     unopened,
+    weighted_holm,
     worth_opening,
 )
 from quantga.trust.sharpe import moments, p_value
@@ -68,6 +71,29 @@ def test_holm_is_holm(p_values, level):
     assume(all(abs(p - level) > 1e-9 for p in adjusted))
     assert {k for k, p in enumerate(adjusted) if p <= level} == slow_holm(p_values, level)
     assert in_sequence(p_values) == list(np.maximum.accumulate(p_values))
+
+
+def closed_testing(p_values, weights):
+    """Return adjusted p-values by testing every intersection with the weighted Bonferroni test."""
+    found = []
+    for k in range(len(p_values)):
+        worst = 0.0
+        for size in range(1, len(p_values) + 1):
+            for members in itertools.combinations(range(len(p_values)), size):
+                if k in members:
+                    total = sum(weights[j] for j in members)
+                    worst = max(worst, min(min(1.0, p_values[j] * total / weights[j]) for j in members))
+        found.append(worst)
+    return found
+
+
+@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=5))
+def test_weighted_holm_is_closed_testing(p_values):
+    weights = tapered(len(p_values))
+    assert math.fsum(weights) == pytest.approx(1)
+    assert weighted_holm(p_values, weights) == pytest.approx(closed_testing(p_values, weights))
+    same = [0.25] * len(p_values)
+    assert weighted_holm(p_values, same) == pytest.approx(holm(p_values))
 
 
 def test_good_evidence_is_promoted_with_a_forecast_below_what_was_seen():
@@ -116,8 +142,10 @@ def test_a_short_holdout_proves_nothing():
 
 def test_a_shortlist_pays_for_its_length_by_holm_and_not_in_sequence():
     shortlist = [candidate(0.1, 1.0, program="a"), *(candidate(0.9, 0.1, program=f"b{k}") for k in range(4))]
-    by_holm, alone = judge(shortlist, 730, GATE), judge(shortlist[:1], 730, GATE)
+    by_holm, alone = judge(shortlist, 730, replace(GATE, procedure="holm")), judge(shortlist[:1], 730, GATE)
     assert by_holm.p == pytest.approx(5 * alone.p)
+    by_taper = judge(shortlist, 730, GATE)
+    assert by_taper.p == pytest.approx(31 / 16 * alone.p)
     in_order = judge(shortlist, 730, replace(GATE, procedure="sequence"))
     assert in_order.p == alone.p
     assert [one.promoted for one in in_order.outcomes] == [True, False, False, False, False]
@@ -153,7 +181,7 @@ def test_a_gate_that_is_none_is_refused():
             Gate(**wrong)
 
 
-@pytest.mark.parametrize("procedure", ["holm", "sequence"])
+@pytest.mark.parametrize("procedure", ["tapered", "holm", "sequence"])
 def test_noise_is_promoted_no_more_often_than_the_level_says(procedure):
     draw = np.random.default_rng(7)
     runs, wrong, p = 1500, 0, []
