@@ -1,4 +1,4 @@
-"""`quantga bench`: measure the engine, a whole search, and the cluster, on this machine, now."""
+"""`quantga bench`: measure the engine, a whole search, the cluster, and the request budget, on this machine, now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from quantga.errors import ConfigError
 if TYPE_CHECKING:
     from quantga.lang.bars import Bars
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure: the engine, a whole search, the cluster.")
+bench_app = typer.Typer(
+    no_args_is_help=True, help="Measure: the engine, a whole search, the cluster, the request budget."
+)
 
 QuickOption = Annotated[bool, typer.Option("--quick", help="A smaller measurement, in a minute or two.")]
 DataOption = Annotated[
@@ -51,6 +53,14 @@ def cluster(quick: QuickOption = False, json: JsonOption = False) -> None:
     from quantga.bench.cluster import measure
 
     _give("cluster", measure(quick=quick, say=say), json=json)
+
+
+@bench_app.command("venue")
+def venue(quick: QuickOption = False, json: JsonOption = False) -> None:
+    """Load a paper exchange with five times the venue's limit, without the request budget and with it."""
+    from quantga.venue.bench import measure
+
+    _give("venue", measure(25.0 if quick else 75.0, say), json=json)
 
 
 def _bars(path: Path | None) -> Bars | None:

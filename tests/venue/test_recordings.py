@@ -13,7 +13,19 @@ from quantga.errors import Unknown
 from quantga.venue.account import Fill, OrderReport, Position
 from quantga.venue.hyperliquid import answers, frames
 from quantga.venue.market import Book, Candle, Context, Meta, Quote
-from quantga.venue.stream import Ack, Fills, Pong, Refusal, Subscription, Trades
+from quantga.venue.stream import (
+    Ack,
+    CanceledByVenue,
+    Fills,
+    Fundings,
+    OpenOrders,
+    OrderUpdates,
+    Pong,
+    Refusal,
+    Subscription,
+    Trades,
+    Unread,
+)
 
 # Bodies that were kept without their request.
 BODIES = {
@@ -259,6 +271,20 @@ def test_pages_may_repeat_and_be_out_of_order():
 def test_what_does_not_read_is_unknown_and_never_empty(kind, answer):
     with pytest.raises(Unknown):
         answers.parse(kind, answer)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        ({"channel": "user", "data": {"nonUserCancel": [{"coin": "BTC", "oid": 7}]}}, CanceledByVenue),
+        ({"channel": "user", "data": {"somethingNew": []}}, Unread),
+        ({"channel": "userFundings", "data": {"user": "0xA", "fundings": []}}, Fundings),
+        ({"channel": "openOrders", "data": {"dex": "", "user": "0xA", "orders": []}}, OpenOrders),
+        ({"channel": "orderUpdates", "data": [{"order": ORDER, "status": "open", "statusTimestamp": 1}]}, OrderUpdates),
+    ],
+)
+def test_frames_of_accounts(frame, kind):
+    assert isinstance(frames.parse(frame), kind)
 
 
 @pytest.mark.parametrize("frame", [None, [], {}, {"channel": 3}, {"channel": "bbo", "data": {}}, {"channel": "trades"}])
