@@ -71,6 +71,12 @@ def run(
     start: Annotated[int | None, typer.Option(help="Market time to begin at (ms); default: after 5,000 bars.")] = None,
     assets: Annotated[Path | None, typer.Option(help="JSON file with metadata of further assets.")] = None,
     faults: Annotated[Path | None, typer.Option(help="JSON list of faults with `after` seconds.")] = None,
+    cadence: Annotated[
+        str, typer.Option(metavar="FAST,SLOW", help="Seconds between frames of fast books, and of the others.")
+    ] = "0.5,5",
+    greeting: Annotated[
+        bool, typer.Option("--greeting", help="Sockets begin with a text that is no JSON, as the venue's once did.")
+    ] = False,
     limits: Annotated[bool, typer.Option(help="Enforce the venue's limits per IP address.")] = True,
 ) -> None:
     """Run the exchange until interrupted."""
@@ -104,6 +110,8 @@ def run(
             assets=assets,
             limits=Limits() if limits else NO_LIMITS,
             script=tuple(read_script(faults)) if faults else (),
+            cadence=_cadence(cadence),
+            greeting=greeting,
         )
     )
     typer.echo(f"listening on http://{host}:{port}", err=True)
@@ -112,6 +120,16 @@ def run(
             runner.run(serve(exchange, host, port))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error}") from error
+
+
+def _cadence(text: str) -> tuple[float, float]:
+    try:
+        fast, slow = (float(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--cadence {text}: give two numbers of seconds, as in 0.5,5") from None
+    if not (fast > 0 and slow > 0):
+        raise ConfigError(f"--cadence {text}: both must be positive")
+    return fast, slow
 
 
 def _choice(coins: str, interval: str, venue: str, timerange: str, *, unlocked: bool) -> Choice:

@@ -103,8 +103,8 @@ class Socket:
 class Hub:
     """All sockets, and the frames they get."""
 
-    def __init__(self, desk: Callable[[], Desk]) -> None:
-        self._desk = desk
+    def __init__(self, desk: Callable[[], Desk], cadence: tuple[float, float] = (FAST, SLOW)) -> None:
+        self._desk, self._cadence = desk, cadence
         self.sockets: set[Socket] = set()
         self._next = {True: 0.0, False: 0.0}
         self._fast: dict[str, Json] = {}
@@ -136,8 +136,8 @@ class Hub:
         return [packed(changed)] if changed else []
 
     def beat(self, now: float) -> None:
-        """Send books by their cadence: fast ones every half second, the others every five."""
-        for fast, pause in ((True, FAST), (False, SLOW)):
+        """Send books by their cadence: by default fast ones every half second, the others every five."""
+        for fast, pause in zip((True, False), self._cadence, strict=True):
             if now >= self._next[fast]:
                 self._next[fast] = now + pause
                 self.books(fast=fast)

@@ -20,7 +20,7 @@ from quantga.exchange.clock import Clock
 from quantga.exchange.desk import Desk, Events
 from quantga.exchange.engine import Engine, new_engine, resumed_engine
 from quantga.exchange.faults import HOW_LONG, Faults, Planned
-from quantga.exchange.hub import Hub
+from quantga.exchange.hub import FAST, SLOW, Hub
 from quantga.exchange.journal import Journal
 from quantga.exchange.limits import Limits, Meter
 from quantga.exchange.mirror import Mirror, fetch_start
@@ -35,7 +35,11 @@ BEAT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How an exchange is started. `speed` None = the market moves only by `step`."""
+    """How an exchange is started. `speed` None = the market moves only by `step`.
+
+    `cadence` is the pause (s) between frames of fast books and of the others; `greeting` sends a text before all frames, as
+    the venue once did.
+    """
 
     state: Path
     replay: Path | None = None
@@ -49,6 +53,8 @@ class Options:
     assets: Path | None = None
     limits: Limits = field(default_factory=Limits)
     script: tuple[Planned, ...] = ()
+    cadence: tuple[float, float] = (FAST, SLOW)
+    greeting: bool = False
 
 
 class Exchange:
@@ -68,7 +74,7 @@ class Exchange:
         self.clock = Clock(self.engine.state.market, options.speed)
         self.faults = Faults()
         self.meter = Meter(options.limits)
-        self.hub = Hub(lambda: self.engine.desk)
+        self.hub = Hub(lambda: self.engine.desk, options.cadence)
         self._outbox: deque[tuple[int, Events]] = deque()
         self._script = deque(options.script)
         self._began = time.monotonic()
@@ -78,6 +84,11 @@ class Exchange:
                 self._commit({"k": "fund", "u": address, "usd": amount})
         self._journal.sync()
         self._outbox.clear()
+
+    @property
+    def greeting(self) -> bool:
+        """Whether a socket begins with a text that is no JSON."""
+        return self._options.greeting
 
     @property
     def desk(self) -> Desk:

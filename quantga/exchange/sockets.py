@@ -20,6 +20,7 @@ Json = Any
 LARGEST = 1 << 20
 GOODBYE = 1.0
 """Seconds to wait for a peer's close frame."""
+GREETING = "Websocket connection established."
 Post = Callable[[str, Json, str], Awaitable[Json]]
 
 
@@ -141,6 +142,8 @@ async def serve_socket(exchange: Exchange, request: web.Request, post: Post) -> 
     if not ws.can_prepare(request).ok:
         return web.Response(status=400, text="Connection header did not include 'upgrade'")
     await ws.prepare(request)
+    if exchange.greeting:
+        await ws.send_str(GREETING)
     socket = Socket(ws, address, exchange.faults)
     exchange.hub.sockets.add(socket)
     writer = asyncio.ensure_future(socket.write())

@@ -103,3 +103,35 @@ def test_a_stepped_clock_waits_and_a_running_one_does_not():
     assert still.market() == 1000
     assert still.step(5) == 1005
     assert fast.market() > 1000
+
+
+def test_cadence_and_greeting_can_be_chosen(venues):
+    import asyncio
+
+    import orjson
+    from websockets.asyncio.client import connect
+
+    venue = venues({}, "--cadence", "0.1,0.2", "--greeting", "--no-limits")
+
+    async def listen():
+        async with connect(f"ws{venue.url[4:]}/ws", origin="http://here") as socket:
+            assert await socket.recv() == "Websocket connection established."
+            for fast in (True, False):
+                sub = {"type": "l2Book", "coin": "BTC", "fast": fast}
+                await socket.send(orjson.dumps({"method": "subscribe", "subscription": sub}).decode())
+            counts = {True: 0, False: 0}
+            async with asyncio.timeout(30):
+                while min(counts.values()) < 4:
+                    frame = orjson.loads(await socket.recv())
+                    if frame["channel"] == "l2Book":
+                        counts[frame["data"].get("fast", False)] += 1
+            return counts
+
+    assert asyncio.run(listen())[False] >= 4  # twenty seconds by the venue's cadence
+
+    from quantga.cli.exchange import _cadence
+    from quantga.errors import ConfigError
+
+    for text in ("1", "a,b", "0,5", "1,2,3"):
+        with pytest.raises(ConfigError, match="--cadence"):
+            _cadence(text)
