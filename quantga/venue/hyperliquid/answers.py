@@ -55,10 +55,22 @@ PARSERS: dict[str, Callable[[Json], object]] = {
 
 KEPT = frozenset(
     {
-        *("activeAssetData", "delegations", "delegatorRewards", "delegatorSummary", "exchangeStatus"),
-        *("maxMarketOrderNtls", "perpDeployAuctionStatus", "portfolio", "referral", "spotClearinghouseState"),
-        *("spotDeployState", "spotMetaAndAssetCtxs", "subAccounts", "userDexAbstraction", "userToMultiSigSigners"),
-        *("userTwapHistory", "userVaultEquities", "vaultDetails", "webData2"),
+        *("activeAssetData", "alignedQuoteTokenInfo", "approvedBuilders", "delegations", "delegatorRewards"),
+        *(
+            "delegatorSummary",
+            "exchangeStatus",
+            "gossipRootIps",
+            "isVip",
+            "leadingVaults",
+            "legalCheck",
+            "liquidatable",
+        ),
+        *("marginTable", "maxBuilderFee", "maxMarketOrderNtls", "perpDeployAuctionStatus", "perpDexLimits"),
+        *("perpDexStatus", "perpsAtOpenInterestCap", "portfolio", "preTransferCheck", "referral"),
+        *("spotClearinghouseState", "spotDeployState", "spotMetaAndAssetCtxs", "spotPairDeployAuctionStatus"),
+        *("subAccounts", "subAccounts2", "tokenDetails", "twapHistory", "userDexAbstraction", "userToMultiSigSigners"),
+        *("userTwapHistory", "userVaultEquities", "validatorL1Votes", "validatorSummaries", "vaultDetails"),
+        *("vaultSummaries", "webData2"),
     }
 )
 """Answers that are only kept."""
