@@ -1,4 +1,4 @@
-"""Evolve strategies as a job: `ray job submit --working-dir . -- python jobs/evolve.py --symbols BTC,ETH --store …`."""
+"""Evolve strategies as a job: `quantga job submit evolve --symbols BTC,ETH --store s3://…`."""
 
 import sys
 

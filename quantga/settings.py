@@ -172,6 +172,13 @@ def ray_address() -> str:
     return os.environ.get("RAY_ADDRESS") or ("auto" if inside else "")
 
 
+def jobs_address() -> str:
+    """Return where jobs are submitted: RAY_API_SERVER_ADDRESS, else RAY_ADDRESS where it is http, else this machine."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    there = named if named.startswith(("http://", "https://")) else "http://127.0.0.1:8265"
+    return os.environ.get("RAY_API_SERVER_ADDRESS") or there
+
+
 def cache_folder() -> Path:
     """Return where this machine keeps what it can fetch or make again: QUANTGA_CACHE, else quantga in the user's cache."""
     named = os.environ.get("QUANTGA_CACHE")
@@ -242,6 +249,7 @@ __all__ = [
     "Store",
     "cache_folder",
     "cache_limit",
+    "jobs_address",
     "parse_timerange",
     "ray_address",
 ]

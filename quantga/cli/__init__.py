@@ -17,6 +17,7 @@ from quantga.cli.demo import demo
 from quantga.cli.evolve import evolve
 from quantga.cli.exchange import app as exchange_app
 from quantga.cli.feed import feed
+from quantga.cli.job import job_app
 from quantga.cli.ledger import ledger_app
 from quantga.cli.program import backtest, ops, warm
 from quantga.cli.runs import catalog_app, report, runs, show, sql
@@ -34,6 +35,7 @@ app.add_typer(catalog_app, name="catalog")
 app.add_typer(bench_app, name="bench")
 app.add_typer(exchange_app, name="exchange")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(job_app, name="job")
 for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed):
     app.command(verb.__name__)(verb)
 
