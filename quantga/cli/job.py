@@ -34,6 +34,9 @@ def submit(
     locked: Annotated[
         bool, typer.Option("--locked", help="Install requirements.lock with hashes there first.")
     ] = False,
+    installed: Annotated[
+        bool, typer.Option("--installed", help="Run the quantga of the cluster's image, not this folder's.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Print what it writes, and end as it ends.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -44,7 +47,7 @@ def submit(
     from quantga.cluster.jobs import Order
     from quantga.cluster.jobs import submit as send
 
-    made = send(Order(job, tuple(context.args), folder.resolve(), locked), cluster or "")
+    made = send(Order(job, tuple(context.args), folder.resolve(), locked, installed), cluster or "")
     if wait:
         _follow(made, cluster or "")
     elif json:

@@ -35,13 +35,15 @@ _LOCK = "requirements.lock"
 class Order:
     """What is to be run: a script of jobs/, its words, and the project's folder that both are taken from.
 
-    locked: the cluster's machines install requirements.lock with its hashes first; else quantga's packages are there already.
+    locked: the machines install requirements.lock with its hashes first; else the packages are there already. installed: the
+    machines' own quantga runs, with its compiled kernels; else the folder's, whose kernels each machine compiles anew.
     """
 
     job: str
     words: tuple[str, ...]
     folder: Path
     locked: bool = False
+    installed: bool = False
 
     def scripts(self) -> list[str]:
         """Return the names of the jobs that the folder has."""
@@ -49,7 +51,10 @@ class Order:
 
     def runtime_env(self) -> dict[str, Any]:
         """Return what Ray brings to the machines: the folder, and the locked packages where they are asked for."""
-        made: dict[str, Any] = {"working_dir": str(self.folder), "excludes": list(EXCLUDES)}
+        made: dict[str, Any] = {
+            "working_dir": str(self.folder),
+            "excludes": [*EXCLUDES, *(["/quantga/"] if self.installed else [])],
+        }
         if self.locked:
             packages = str(self.folder / _LOCK)
             made["pip"] = {"packages": packages, "pip_install_options": ["--require-hashes", "--no-deps"]}

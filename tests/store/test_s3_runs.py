@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,31 +15,12 @@ from quantga.store.lake import open_lake
 from quantga.store.s3_address import parse_address
 from quantga.store.s3_calls import client_of
 from quantga.store.trials import verify
-from tests.cluster.searches import SEARCH, imported, settings
-from tests.conftest import ROOT
+from tests.cluster.searches import imported, settings
+from tests.store.driven import answer, quantga
 from tests.store.weed import Weed
 
 SIZE = {"population": 32, "generations": 12}
 WORDS = ["--workers", "1", "--json"]
-
-
-def quantga(*words):
-    command = [sys.executable, "-c", "from quantga.cli import main; main()", *words]
-    search = {f"QUANTGA_SEARCH__{name.upper()}": str(value) for name, value in {**SEARCH, **SIZE}.items()}
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "RAY_ADDRESS": "", **search},
-    )
-
-
-def answer(process, code=0):
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err[-3000:]
-    return json.loads(out.splitlines()[-1]) if out.strip() else err
 
 
 @pytest.fixture
@@ -67,10 +45,10 @@ def test_import_evolve_report_on_a_bucket_with_the_server_killed_in_mid_run(serv
 
     lake = open_lake(store)
     with lake.hold(f"run {expected.id}"):
-        refusal = answer(quantga("evolve", "--store", store, *WORDS), code=1)
+        refusal = answer(quantga("evolve", "--store", store, *WORDS, **SIZE), code=1)
     assert f"run {expected.id} is being driven by process {os.getpid()} on " in refusal
 
-    run = quantga("evolve", "--store", store, *WORDS)
+    run = quantga("evolve", "--store", store, *WORDS, **SIZE)
     while not lake.exists(f"runs/{expected.id}/gen=0001/state.json"):
         assert run.poll() is None, run.communicate()[1][-3000:]
         time.sleep(0.05)
