@@ -20,15 +20,15 @@ RUN for name in hatchling packaging pathspec pluggy trove-classifiers; do .ci/lo
     && /opt/quantga/bin/pip uninstall --yes --quiet hatchling pathspec pluggy trove-classifiers
 
 FROM ${BASE_IMAGE}
-RUN groupadd --gid 10001 quantga && useradd --create-home --uid 10001 --gid 10001 quantga
+RUN groupadd --gid 10001 quantga && useradd --create-home --home-dir /srv/quantga --uid 10001 --gid 10001 quantga
 COPY --from=build /opt/quantga /opt/quantga
-COPY --chown=quantga:quantga jobs /home/quantga/jobs
+COPY --chown=quantga:quantga jobs /srv/quantga/jobs
 ENV PATH=/opt/quantga/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    QUANTGA_JIT_CACHE=/home/quantga/.cache \
+    QUANTGA_JIT_CACHE=/srv/quantga/.cache \
     RAY_USAGE_STATS_ENABLED=0
 USER 10001:10001
-WORKDIR /home/quantga
+WORKDIR /srv/quantga
 # The compiled kernels are part of the image. They hold for processors like the builder's; on another kind they are made anew.
 RUN quantga warm
 # A machine of a Ray cluster is well if its Ray answers; anything else if the package loads.

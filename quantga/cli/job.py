@@ -12,7 +12,7 @@ import typer
 from quantga.cli.console import JsonOption, give_json, give_table, say
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobDetails
+    from quantga.cluster.jobs import JobDetails
 
 job_app = typer.Typer(no_args_is_help=True, help="Run commands on a cluster as Ray jobs.")
 

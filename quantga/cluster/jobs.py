@@ -23,7 +23,8 @@ from quantga.errors import ClusterError, ConfigError
 from quantga.settings import Settings, jobs_address
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobDetails, JobSubmissionClient
+    from ray.job_submission import JobDetails as JobDetails  # noqa: PLC0414 (the command line names it too)
+    from ray.job_submission import JobSubmissionClient
 
 EXCLUDES = ("/.git/", "/.venv/", "/.*_cache/", "/.hypothesis/", "/tests/", "/docs/", "/demo/", "/store/", "/lake/")
 """What a job does not need of the project's folder; what .gitignore names stays behind as well."""
