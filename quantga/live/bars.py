@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from quantga.live.rules import Counts, Rules
 from quantga.live.tape import Tape
 from quantga.venue.market import Book, Candle, Context, Quote
 from quantga.venue.stream import Frame, Trades
@@ -67,53 +68,6 @@ class Ask:
     clock: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How long is waited. Seconds are ours; milliseconds are the venue's."""
-
-    hole: float = 1.2
-    """Silence of a coin (s) after which frames may have been lost: its fast book comes each 0.5 s."""
-    settle: float = 0.1
-    """How long (s) a bar that is followed by another may contradict the trades before REST is asked."""
-    patience: int = 1500
-    """How far (ms) the venue's clock goes past a close without a next candle before REST is asked."""
-    least: float = 0.25
-    """Seconds that pass on our own clock besides: a replay's clock may run fast."""
-    margin: int = 1000
-    """How far (ms) the venue's clock must be past a close when an answer is asked for that has no later candle."""
-    retry: float = 0.5
-    """The first pause (s) after an answer that did not settle the matter, or failed; it doubles, up to `longest`."""
-    longest: float = 30.0
-
-
-@dataclass(slots=True)
-class Counts:
-    """What went on, in numbers."""
-
-    stream: int = 0
-    """bars proven by frames"""
-    rest: int = 0
-    """bars proven by an answer"""
-    absent: int = 0
-    """bars in which nobody traded"""
-    stale: int = 0
-    """candles that were older than what was known"""
-    revised: int = 0
-    """candles that differ from the bar already told"""
-    holes: int = 0
-    """silences of a coin"""
-    doubted: int = 0
-    """answers that contradicted the trades"""
-    disagreed: int = 0
-    """such answers, repeated, and therefore believed"""
-    asked: int = 0
-    failed: int = 0
-    unknowable: int = 0
-    """bars that the venue no longer tells"""
-    strange: int = 0
-    """times too far ahead to be true"""
-
-
 @dataclass(slots=True)
 class _Series:
     """One coin and interval: which bar comes next, and what is known of it and of later ones."""
@@ -132,6 +86,8 @@ class _Series:
     asking: bool = False
     pause: float = 0.0
     doubts: int = 0
+    unread: dict[int, Bar] = field(default_factory=dict)
+    audit: float = math.inf
 
 
 @dataclass(slots=True)
@@ -189,7 +145,7 @@ class Assembler:
         """Return what is to be asked over REST now; each is answered by `answer` or `failed`."""
         out = []
         for one in self._series.values():
-            if one.asking or now < one.due:
+            if one.asking or now < min(one.due, one.audit):
                 continue
             one.asking = True
             self.counts.asked += 1
@@ -198,7 +154,7 @@ class Assembler:
             if one.next < oldest:
                 self.counts.unknowable += (oldest - one.next) // one.interval
                 one.next, one.anchor = oldest, -1
-            start = max(oldest, one.anchor) if one.anchor >= 0 else one.next
+            start = max(oldest, min([one.anchor, *one.unread])) if one.anchor >= 0 else one.next
             out.append(Ask(one.coin, one.interval, start, last, self.clock))
         return out
 
@@ -228,9 +184,16 @@ class Assembler:
         # An answer that lacks a bar known to be there cannot say what is not there.
         if told and (one.anchor < ask.start or one.anchor in told):
             self._settle(one, ask, told)
+        self._audit(one, told, now)
         out = self._closed(one, now, wall)
         self._again(one, now)
         return out
+
+    def _audit(self, one: _Series, told: dict[int, Candle], now: float) -> None:
+        """Compare bars that frames proved with an answer."""
+        for time in one.unread.keys() & told.keys():
+            self.counts.revised += one.unread.pop(time).values != values_of(told[time])
+        one.audit = now + self._rules.audit if one.unread else math.inf
 
     def _settle(self, one: _Series, ask: Ask, told: dict[int, Candle]) -> None:
         time, last = one.next, max(told)
@@ -339,29 +302,33 @@ class Assembler:
         while one.next >= 0:
             time = one.next
             if time in one.settled:
-                out.append(self._emit(one, one.settled.pop(time), wall, "rest"))
+                out.append(self._emit(one, one.settled.pop(time), "rest", now, wall))
                 continue
             candle, since = one.candles.get(time), self._coins[one.coin].since
             whole = candle is not None and one.newest > time and 0 <= since <= time
             if candle is None or not whole or not one.tape.confirms(time, candle):
                 break
-            out.append(self._emit(one, candle, wall, "stream"))
+            out.append(self._emit(one, candle, "stream", now, wall))
         if out:
             one.due, one.due_for, one.pause, one.doubts = math.inf, -1, 0.0, 0
             self._watch(one, now)
         return out
 
-    def _emit(self, one: _Series, candle: Candle | None, wall: int, source: Literal["stream", "rest"]) -> Bar:
+    def _emit(
+        self, one: _Series, candle: Candle | None, source: Literal["stream", "rest"], now: float, wall: int
+    ) -> Bar:
         time = one.next
         closed = max(self.clock, time + one.interval)
         if candle is None:
             bar = Bar(one.coin, one.interval, time, *NOBODY, closed, wall, source)
             self.counts.absent += 1
         else:
-            bar = Bar(one.coin, one.interval, time, *told(candle), closed, wall, source)
+            bar = Bar(one.coin, one.interval, time, *values_of(candle), closed, wall, source)
             one.anchor = time
         if source == "stream":
             self.counts.stream += 1
+            one.unread[time] = bar
+            one.audit = min(one.audit, now + self._rules.audit)
         else:
             self.counts.rest += 1
         one.candles.pop(time, None)
@@ -379,7 +346,7 @@ class Assembler:
             self.counts.stale += 1
 
 
-def told(candle: Candle) -> tuple[float, float, float, float, float, int]:
+def values_of(candle: Candle) -> tuple[float, float, float, float, float, int]:
     """Return what a candle says of its bar."""
     return (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.trades)
 
@@ -388,17 +355,3 @@ NEVER = 2**62
 LEAP = 366 * 86_400_000
 """No venue's clock goes so far ahead (ms) at once."""
 NOBODY = (math.nan, math.nan, math.nan, math.nan, 0.0, 0)
-INTERVALS = {
-    "1m": 60_000,
-    "3m": 180_000,
-    "5m": 300_000,
-    "15m": 900_000,
-    "30m": 1_800_000,
-    "1h": 3_600_000,
-    "2h": 7_200_000,
-    "4h": 14_400_000,
-    "8h": 28_800_000,
-    "12h": 43_200_000,
-    "1d": 86_400_000,
-}
-"""The venue's candle intervals that lie on a grid counted from 1970-01-01, in ms."""

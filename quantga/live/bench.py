@@ -20,8 +20,8 @@ import orjson
 import uvloop
 
 from quantga.errors import VenueError
-from quantga.live.bars import Rules
 from quantga.live.connection import Timing
+from quantga.live.rules import Rules
 from quantga.live.stream import Plan, Stream
 from quantga.venue.market import Asset, Candle, FundingRate, Meta
 from quantga.venue.protocol import Priority

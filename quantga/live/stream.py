@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from quantga.errors import ConfigError, VenueError
-from quantga.live.bars import Ask, Assembler, Bar, Rules
+from quantga.live.bars import Ask, Assembler, Bar
 from quantga.live.connection import Connection, Timing
 from quantga.live.recorder import Recorder
+from quantga.live.rules import Rules
 from quantga.live.shelf import Shelf
 from quantga.streams import dice
 from quantga.venue.hyperliquid.weights import INTERVALS

@@ -43,6 +43,8 @@ HOSTILE = [
 ]
 
 
+SILENCE = 0.1
+"""The shortest silence (s): longer than the feed's `hole`, shorter than its `stale`."""
 STREAM = ("silent", "stale", "cut", "close", "restart", "twice", "swap", "lose", "hostile", "late_ack")
 KINDS = (*STREAM, "too_many", "bad_gateway", "hang", "torn")
 
@@ -63,7 +65,7 @@ def script(seed: int, length: float) -> list[Fault]:
     out = []
     for _ in range(dice.randint(1, 5)):
         kind = dice.choice(KINDS)
-        out.append(Fault(dice.uniform(0, 0.7 * length), kind, dice.uniform(0.02, 0.35), dice.randint(1, 6)))
+        out.append(Fault(dice.uniform(0, 0.7 * length), kind, dice.uniform(SILENCE, 0.4), dice.randint(1, 6)))
     return sorted(out, key=lambda one: one.at)
 
 
@@ -90,6 +92,7 @@ class Server:
         self.sent = 0
         self.sockets_made = 0
         self.tasks = set()
+        self.lost = False
 
     def later(self, work):
         task = asyncio.ensure_future(work)
@@ -171,8 +174,10 @@ class Server:
         else:
             body, key = {"channel": "candle", "data": wire_candle(what)}, "candle"
         data = orjson.dumps(body)
-        if key != "bbo" and self.hit("lose"):
+        if key != "bbo" and not self.lost and self.hit("lose"):
+            self.lost = True  # never two in a row: that a living socket loses a trade and its candle is not claimed
             return
+        self.lost = self.lost and key == "bbo"
         twice, swap = self.hit("twice"), self.hit("swap")
         for socket, keys in list(self.sockets.items()):
             if key not in keys:

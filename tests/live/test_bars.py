@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantga.live.bars import Assembler, Rules
+from quantga.live.bars import Assembler
+from quantga.live.rules import Rules
 from quantga.venue.market import Candle, Level, Quote, Trade
 from quantga.venue.stream import Trades
 from tests.live.market import MINUTE, Market, values
@@ -96,7 +97,7 @@ def test_a_candle_that_contradicts_the_trades_is_asked_for():
 
 def test_the_tape_counts_a_trade_once():
     play = first_minute(Play())
-    play.hear(T0 + 59_000, trade(T0 + 55_000, 101.0, 2), trade(T0 + 5_000, 100.0, 1))  # a replay of old ones
+    play.hear(T0 + 59_800, trade(T0 + 55_000, 101.0, 2), trade(T0 + 5_000, 100.0, 1))  # a replay of old ones
     play.hear(T0 + MINUTE + 300, NEXT)
     assert [bar.source for bar in play.out] == ["stream"]
 
@@ -225,6 +226,19 @@ def test_a_candle_of_a_told_bar_is_counted_as_old_or_as_a_revision():
     play.hear(T0 + MINUTE + 302, candle(T0, (100.0, 103.0, 100.0, 103.0), 3.0, 3))
     assert play.core.counts.revised == 1
     assert len(play.out) == 1
+
+
+def test_bars_of_the_stream_are_compared_with_an_answer_later():
+    play = first_minute(Play(rules=Rules(audit=600.0)))
+    play.hear(T0 + MINUTE + 300, trade(T0 + MINUTE + 300, 101.0, 3), NEXT)
+    assert play.asks(T0 + 9 * MINUTE) == []
+    (ask,) = play.asks(T0 + 12 * MINUTE)
+    assert ask.start == T0
+    other = candle(T0, (100.0, 103.0, 100.0, 103.0), 3.0, 3)
+    play.answer(ask, [other, NEXT])
+    assert play.core.counts.revised == 1
+    assert len(play.out) == 1
+    assert play.asks(T0 + 30 * MINUTE) == []
 
 
 def test_other_coins_and_intervals_are_left_alone():

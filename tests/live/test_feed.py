@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from quantga.errors import ConfigError
-from quantga.live.bars import Rules
 from quantga.live.connection import Timing
+from quantga.live.rules import Rules
 from quantga.live.stream import Plan, Stream
 from quantga.store.ingest.envelope import read
 from quantga.venue.desk import Desk

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from quantga.live.bars import Rules
 from quantga.live.connection import Timing
+from quantga.live.rules import Rules
 from quantga.live.stream import Plan, Stream
 from quantga.venue.hyperliquid.client import Hyperliquid
 from quantga.venue.hyperliquid.rest import Rest

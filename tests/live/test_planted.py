@@ -25,7 +25,7 @@ BUGS = [
     Bug("pongs are not waited for", "connection", "> timing.pong:", "> 1e9:", "connection::pong"),
     Bug("acks are not waited for", "connection", "> timing.ack:", "> 1e9:", "connection::acknow"),
     Bug("sockets without limit", "connection", "+ self._budget.open(time.monotonic())", "", "connection::allows"),
-    Bug("frames of a flush are lost", "recorder", "                    file.add(wall, raw)\n", "", "recorder"),
+    Bug("frames of a flush are lost", "recorder", "file.add(wall, raw)", "file", "recorder"),
     Bug("a recording is not flushed", "recorder", "                file.flush()\n", "", "recorder::kill"),
 ]
 SAMPLE = ("holes are not seen", "bars are told twice")
