@@ -26,6 +26,9 @@ def validate(
     confirm_on: Annotated[
         str, typer.Option("--confirm-on", metavar="VENUE", help="Promote for this venue, if it holds on its bars too.")
     ] = "",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Judge by the locked bars that came after any that were seen before.")
+    ] = False,
     embargo: Annotated[
         float | None, typer.Option("--embargo", metavar="DAYS", help="Longer than what the programs remember and hold.")
     ] = None,
@@ -101,6 +104,11 @@ def _tell_evidence(record: dict[str, Any]) -> None:
             "holdout",
             f"{_day(part['holdout'][0])} to {_day(part['holdout'][1])}, {part['holdout_days']} days after an embargo of "
             f"{part['embargo_days']:.0f}; " + (record["permission"] if record["holdout_opened"] else "not opened"),
+        ),
+        (
+            "looks before",
+            f"{record['looks_before']['count']} in this store; luck alone grants them "
+            f"{record['looks_before']['expected_false']:.2g} false promotions",
         ),
     ]  # fmt: skip
     give_table("evidence", ("what", "figure"), rows)

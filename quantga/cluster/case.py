@@ -5,7 +5,8 @@ Everything that speaks against a validation is found here, before a surrogate is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from quantga.settings import Settings, parse_timerange
 from quantga.store.lake import Lake, open_lake
 from quantga.store.manifest import Manifest, head, read_manifest
 from quantga.store.market import Query, dev_window, find_dataset, load
-from quantga.store.trials import History, Ledger, permitted, verify
+from quantga.store.trials import History, Ledger, Row, permitted, spans_of, verify
 from quantga.trust.holdout import Permission, Span, Split, embargo, split
 from quantga.trust.mining import MOST, Stop
 from quantga.trust.pipeline import Found, Rules, found_of
@@ -39,7 +40,7 @@ class Terms:
 
     alpha: level of a first look. second_look: spend more of a holdout that was opened. confirm_on: another venue on which
     what is promoted has to hold too. embargo_days: longer than the shortlist needs. surrogate: "sign" or "order".
-    nulls: surrogate searches at the most.
+    nulls: surrogate searches at the most. fresh: judge by what came after the bars that anybody has seen.
     """
 
     alpha: float = 0.05
@@ -48,6 +49,7 @@ class Terms:
     embargo_days: float | None = None
     surrogate: str = "sign"
     nulls: int = MOST
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if self.nulls < FEWEST_NULLS or not 0 < self.alpha < 0.5:
@@ -111,7 +113,23 @@ class Case:
         needed = embargo(lookback, longest, manifest.interval_ms)
         given = None if self.terms.embargo_days is None else round(self.terms.embargo_days * DAY_MS)
         closes = max(manifest.instrument(symbol).end for symbol in self.ground.symbols)
-        return split((window.start, window.end), (window.locked_from, closes), needed, given)
+        opens = max(window.locked_from, self._seen_until()) if self.terms.fresh else window.locked_from
+        return split((window.start, window.end), (opens, closes), needed, given)
+
+    def _seen_until(self) -> int:
+        """Return until when (ms UTC) others have read or opened the locked bars; 0 where nobody has."""
+        manifest = self.ground.manifest
+        parts = [manifest.instrument(symbol) for symbol in self.ground.symbols]
+        locked = [Span(part.base, manifest.interval, self.ground.window.locked_from, part.end) for part in parts]
+        rows = [row for row in self._rows_before() if row.entry.run != self.run]
+        seen = [span for row in rows for span in spans_of(row.entry)]
+        return max((one.end for one in seen if any(one.overlaps(other) for other in locked)), default=0)
+
+    def _rows_before(self) -> Sequence[Row]:
+        """Return the ledger until this run's look, if there was one, so that to go on changes nothing."""
+        rows = self.ledger.rows()
+        looked = next((row.number for row in rows if row.entry.key == f"{self.run}/look"), None)
+        return rows[:looked]
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -150,9 +168,16 @@ class Case:
 
     @property
     def history(self) -> History:
-        """What others tried on these bars before: until the look, if there was one, so that to go on changes nothing."""
-        looked = next((row.number for row in self.ledger.rows() if row.entry.key == f"{self.run}/look"), None)
-        return self.ledger.history(self.ground.spans, self.run, looked)
+        """What others tried on these bars before."""
+        return self.ledger.history(self.ground.spans, self.run, len(self._rows_before()))
+
+    @property
+    def chances(self) -> tuple[int, float]:
+        """Looks that this store made before, wherever, and how many false promotions luck grants them: the sum of their levels."""
+        levels = [
+            one.entry.level for one in self._rows_before() if one.entry.kind == "look" and one.entry.run != self.run
+        ]
+        return len(levels), math.fsum(levels)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def findings(made: Material) -> dict[str, Any]:
         "trials": case.files.trials(case.files.committed()),
         "history": asdict(case.history),
         "searches": case.rules.searches,
+        "looks_before": {"count": case.chances[0], "expected_false": case.chances[1]},
         "funnel": _funnel(made),
         "search": _search(made),
         "shortlist": [_entrant(made, place) for place in range(len(made.judged.shortlist))],

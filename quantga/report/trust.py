@@ -90,6 +90,10 @@ def _evidence(record: Record) -> list[str]:
             f"{where['venue']} {where['interval']} {', '.join(where['symbols'])}" + _elsewhere(record),
         ),
         ("Tried before on these bars", record["history"]["words"]),
+        (
+            "Looks of this store before",
+            f"{record['looks_before']['count']}; luck alone grants them {record['looks_before']['expected_false']:.2g} false promotions",
+        ),
         ("Strategies", ", ".join(record["strategies"]) or "none"),
     ]
     body = "".join(f'<tr><th scope="row">{escape(a)}</th><td>{escape(str(b))}</td></tr>' for a, b in rows)

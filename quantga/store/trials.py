@@ -368,7 +368,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('h') else 's'}"
 
 
-def _spans(made: Entry) -> tuple[Span, ...]:
+def spans_of(made: Entry) -> tuple[Span, ...]:
+    """Return what an entry is charged to."""
     return tuple(Span(span.asset, span.interval, span.start, span.end) for span in made.spans)
 
 
@@ -378,13 +379,13 @@ def _searches(rows: Sequence[Row]) -> list[Search]:
         one = row.entry
         if one.kind in ("search", "trials"):
             known = found.get(one.run, Search(one.run, (), 0))
-            spans = tuple(dict.fromkeys((*known.spans, *_spans(one))))
+            spans = tuple(dict.fromkeys((*known.spans, *spans_of(one))))
             found[one.run] = Search(one.run, spans, known.trials + one.trials)
     return list(found.values())
 
 
 def _looks(rows: Sequence[Row]) -> list[Look]:
-    return [Look(row.entry.run, _spans(row.entry), row.entry.level) for row in rows if row.entry.kind == "look"]
+    return [Look(row.entry.run, spans_of(row.entry), row.entry.level) for row in rows if row.entry.kind == "look"]
 
 
 def _meet(some: Sequence[Span], others: Sequence[Span]) -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from quantga.errors import ConfigError
 from quantga.streams import dice
@@ -124,34 +124,6 @@ def repeated(p: float, searches: int) -> float:
     if searches < 1:
         raise ConfigError(f"{searches} searches: there is at least this one")
     return -math.expm1(searches * math.log1p(-p)) if p < 1 else 1.0
-
-
-@dataclass(frozen=True)
-class NullLibrary:
-    """Surrogate champions kept for later searches of the same kind, which then cost one search each.
-
-    key: what they hold for, see `library_key`. maxima: by surrogate number, without holes.
-    p-values from one library share its luck: each is valid, and they are not independent of each other.
-    """
-
-    key: str
-    maxima: tuple[float, ...] = field(repr=False)
-
-    def p_values(self, key: str, scores: Sequence[float], seed: int) -> tuple[MiningP, ...]:
-        """Return the p-values of a shortlist from all of the library: (1 + exceedances) / (1 + size).
-
-        Raises:
-            ConfigError: the library is another search's, or holds fewer than 199 surrogates.
-        """
-        if key != self.key:
-            raise ConfigError(
-                f"the null library {self.key} is of another dataset, grammar, budget or setting than {key}: "
-                "build one for this search"
-            )
-        if len(self.maxima) < MOST:
-            raise ConfigError(f"the null library {self.key} holds {len(self.maxima)} of {MOST} searches: complete it")
-        size = len(self.maxima)
-        return mining_p(scores, self.maxima, Stop(size, size), seed)
 
 
 def library_key(parts: Mapping[str, object]) -> str:

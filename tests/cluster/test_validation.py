@@ -15,10 +15,12 @@ from quantga.cluster.null_searches import null_search
 from quantga.cluster.record import RunFiles, code_version
 from quantga.cluster.validation import read_validation, run_validation
 from quantga.errors import ConfigError, DataError, LockedBars, ManifestMismatch
+from quantga.lang.bars import DAY_MS
 from quantga.store.lake import open_lake
 from quantga.store.market import Query, find_dataset
 from quantga.store.strategies import read_strategy, strategies
-from quantga.store.trials import Ledger, open_holdout, verify
+from quantga.store.trials import Ledger, open_holdout, record_look, verify
+from quantga.trust.holdout import Span
 from tests.cluster.judged import TERMS, evolved, settings, store_of, validated
 
 VOLATILE = {"ledger", "strategies"}
@@ -176,6 +178,19 @@ def test_another_run_of_the_same_bars_pays_with_its_level_and_not_with_searches(
     assert record["searches"] == 2
     assert record["search"]["p_charged"] == pytest.approx(1 - (1 - record["search"]["p"]) ** 2)
     assert record["permission"].startswith("look number 2")
+
+
+def test_bars_after_a_look_are_a_holdout_of_their_own(fresh, planted):
+    lake = open_lake(fresh)
+    locked = find_dataset(lake, Query()).instrument("ONE").locked_from
+    seen = Span("ONE", "12h", locked, locked + 120 * DAY_MS)
+    record_look(Ledger(lake), [seen], "somebody")
+    with pytest.raises(LockedBars, match="a holdout answers once"):
+        validated(fresh, planted[1].id, here=never)
+    done = validated(fresh, planted[1].id, Terms(nulls=19, fresh=True))
+    assert done.record["split"]["holdout"][0] >= seen.end
+    assert done.decision == "not provable"  # what is left is less than a year
+    assert done.record["looks_before"] == {"count": 1, "expected_false": 0.05}
 
 
 def test_a_run_of_other_settings_has_another_library(judged, tmp_path):
