@@ -180,7 +180,7 @@ class Assembler:
         one.asking = False
         told = {row.start: row for row in rows if row.start >= ask.start and not row.start % one.interval}
         if told and one.anchor < 0:
-            one.next = max(one.next, min(told))  # the venue's history of this coin begins here
+            one.next = one.anchor = max(one.next, min(told))  # the venue's history of this coin begins here
         # An answer that lacks a bar known to be there cannot say what is not there.
         if told and (one.anchor < ask.start or one.anchor in told):
             self._settle(one, ask, told)

@@ -218,6 +218,18 @@ def test_history_begins_with_the_venues_first_bar():
     assert [bar.time - T0 for bar in play.out] == [-3 * MINUTE, -2 * MINUTE, -MINUTE]
 
 
+def test_where_history_begins_is_settled_once():
+    play = Play(history=10)
+    play.hear(T0 + 1, quote(T0 + 1))
+    (ask,) = play.asks(T0 + 1)
+    play.answer(ask, [candle(T0, (1.0, 1.0, 1.0, 1.0), 1.0, 1)])  # it begins with the open bar
+    for k in range(1, 400):
+        play.hear(T0 + k * 500, quote(T0 + k * 500))
+    (ask,) = play.asks()
+    play.answer(ask, [candle(T0 + 2 * MINUTE, (1.0, 1.0, 1.0, 1.0), 1.0, 1)])  # cut short
+    assert play.out == []
+
+
 def test_a_candle_of_a_told_bar_is_counted_as_old_or_as_a_revision():
     play = first_minute(Play())
     play.hear(T0 + MINUTE + 300, trade(T0 + MINUTE + 300, 101.0, 3), NEXT)
