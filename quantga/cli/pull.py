@@ -67,7 +67,7 @@ def pull(
     wanted = Wanted(NAMES[which], coins, settings.data.interval, _midnight(since), replace)
     lake = open_lake(settings.store.path)
     done, desk = asyncio.run(_pull(which, url, lake, wanted))
-    for note in done.notes:
+    for note in [*done.notes, *done.of_import]:
         say(f"note: {note}")
     if json:
         give_json(_told(done, desk, wanted, lake))
@@ -124,7 +124,7 @@ def _told(done: Pulled, desk: DeskState, wanted: Wanted, lake: Lake) -> dict[str
         "metadata_changed": done.metadata_new,
         "requests": sum(desk.sent),
         "weight": desk.spent,
-        "notes": done.notes,
+        "notes": [*done.notes, *done.of_import],
         "store": str(lake.root),
     }
 

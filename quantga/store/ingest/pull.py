@@ -38,6 +38,9 @@ FIRST_FUNDING = 1_683_849_600_000
 _HOUR = 3_600_000
 _LATE = 2_000  # milliseconds after a bar's end until it is taken to be final
 _TRIES = 6
+_FIRST_TRIES = 3
+_GO_ON = "what came is stored, give the same command again to go on"
+_NOT_UP = "is it up, and can this machine reach it?"
 _EMPTY: Ints = np.array([], dtype=np.int64)
 
 
@@ -54,13 +57,17 @@ class Wanted:
 
 @dataclass(slots=True)
 class Pulled:
-    """What came: `dataset` is the newest one, `absent` counts bars that the venue did not give."""
+    """What came: `dataset` is the newest one, `absent` counts bars that the venue did not give.
+
+    `of_import` are the notes of the last import, which speaks of the whole dataset.
+    """
 
     dataset: Manifest | None = None
     bars: dict[str, int] = field(default_factory=dict)
     fundings: dict[str, int] = field(default_factory=dict)
     absent: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    of_import: list[str] = field(default_factory=list)
     metadata_new: bool = False
 
 
@@ -115,6 +122,7 @@ class _Job:
     wanted: Wanted
     say: Callable[[str], None]
     done: Pulled = field(default_factory=Pulled)
+    answered: bool = False
 
     async def coin(self, coin: str, now: int) -> None:
         """Pull one coin; whatever came is stored, also where the rest failed."""
@@ -136,17 +144,18 @@ class _Job:
         total = sum((last - begin) // step + 1 for begin, last in pages)
         asked = 0
         for begin, last in pages:
-            page = await self._page(coin, begin, last)
+            older = last < min(have, default=stop)
+            page = await self._page(coin, begin, last, sure=older and stored is not None)
             asked += (last - begin) // step + 1
             bars |= {bar.start: bar for bar in page}
             self.say(f"{coin} {self.wanted.interval}: {asked:,} of {total:,} bars asked for, {len(bars):,} came")
-            if last < min(have, default=stop) and not any(bar.volume for bar in page):
+            if older and not any(bar.volume for bar in page):
                 break  # nobody traded yet: it was not listed, nor before
         self._trim(coin, stored, bars)
         self._count(coin, stored, bars, (start, stop))
 
-    async def _page(self, coin: str, begin: int, last: int) -> list[Candle]:
-        """Return the bars that open in [begin, last]; where some are absent, ask a second time."""
+    async def _page(self, coin: str, begin: int, last: int, *, sure: bool) -> list[Candle]:
+        """Return the bars that open in [begin, last]; where some are absent, ask a second time (none at all: unless `sure`)."""
         step = interval_ms(self.wanted.interval)
         found: dict[int, Candle] = {}
         for _ in range(2):
@@ -158,7 +167,8 @@ class _Job:
                     )
                 if begin <= bar.start <= last:
                     found[bar.start] = bar
-            if found and max(found) == last and len(found) == (last - min(found)) // step + 1:
+            whole = bool(found) and max(found) == last and len(found) == (last - min(found)) // step + 1
+            if whole or (sure and not found):
                 break
         return [found[time] for time in sorted(found)]
 
@@ -232,20 +242,24 @@ class _Job:
             told = Told(venue=self.wanted.name)
             imported = import_files(self.lake, [f for f in files if f], told, overwrite=self.wanted.replace)
         self.done.dataset = next(one for one in imported.datasets if one.interval == self.wanted.interval)
-        self.done.notes += [note for note in imported.notes if folder not in note]
+        self.done.of_import = [note for note in imported.notes if folder not in note]
 
     async def patiently[T](self, call: Callable[[], Awaitable[T]]) -> T:
         """Ask again where the venue did not answer: a question changes nothing."""
         pauses = dice(0, "pull", self.wanted.name)
-        for attempt in range(1, _TRIES + 1):
+        tries = _TRIES if self.answered else min(_TRIES, _FIRST_TRIES)
+        for attempt in range(1, tries + 1):
             try:
-                return await call()
+                answer = await call()
             except (Unknown, RateLimited, Denied) as error:
-                if attempt == _TRIES:
-                    raise type(error)(f"{error}; what came is stored: give the same command again to go on") from error
+                if attempt == tries:
+                    raise type(error)(f"{error}: {_GO_ON if self.answered else _NOT_UP}") from error
                 pause = min(20.0, 0.5 * 2**attempt) * pauses.uniform(0.5, 1.0)
                 self.say(f"no answer, trying again in {pause:.1f} s ({_short(error)})")
                 await asyncio.sleep(pause)
+            else:
+                self.answered = True
+                return answer
         raise AssertionError("unreachable")
 
 

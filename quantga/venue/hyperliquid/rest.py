@@ -66,8 +66,7 @@ class Rest:
                 body = await self._whole(answer)
                 return Reply(answer.status, body, _date(answer.headers.get("Date", "")))
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
-            reason = str(error) or "no answer in time"
-            raise Unknown(f"{self.url} did not answer: {reason} ({type(error).__name__})") from error
+            raise Unknown(f"{self.url} did not answer ({_reason(error)})") from error
 
     async def _whole(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -76,6 +75,12 @@ class Rest:
             if len(body) > _LONGEST:
                 raise Unknown(f"{self.url} sent more than {_LONGEST} bytes")
         return bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _date(text: str) -> int:
