@@ -63,6 +63,22 @@ def venue(quick: QuickOption = False, json: JsonOption = False) -> None:
     _give("venue", measure(25.0 if quick else 75.0, say), json=json)
 
 
+@bench_app.command("feed")
+def feed(quick: QuickOption = False, json: JsonOption = False) -> None:
+    """Pour frames of a busy market through a socket into a feed on one core: bars closed and frames recorded."""
+    from quantga.live.bench import measure
+
+    _give("feed", measure(4 if quick else 12), json=json)
+
+
+@bench_app.command("exchange")
+def exchange(quick: QuickOption = False, json: JsonOption = False) -> None:
+    """Send signed actions to a paper exchange of its own: one order each, then batches of 40."""
+    from quantga.exchange.bench import measure
+
+    _give("exchange", measure(*((600, 100) if quick else (3000, 500))), json=json)
+
+
 def _bars(path: Path | None) -> Bars | None:
     if path is None:
         return None
