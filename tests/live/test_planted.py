@@ -33,6 +33,7 @@ SAMPLE = ("holes are not seen", "bars are told twice")
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SAMPLE], ids=SAMPLE)
 def test_the_tests_catch_a_sample(bug, tmp_path):
+    assert bug.right != bug.wrong
     catch(bug, tmp_path, "live")
 
 
