@@ -118,6 +118,8 @@ def _steps(
     if tree in places:
         return places[tree]
     kernel, series = _joined(tree)
+    if kernel == K.MEAN_DEVIATION:
+        series = (series[0], Apply(K.MEAN, tree.series, tree.numbers))
     children = [s if isinstance(s, int) else _steps(s, steps, places, base) for s in series]
     numbers = [(n.first, n.second, n.plus) for n in tree.numbers]
     if tree.kernel is K.COLUMN:

@@ -7,7 +7,7 @@ For loops of one's own over blocks (nothing of size programs x bars is kept; all
     plan.columns: tuple[str, ...]                            # what column_matrix(plan.columns, bars) has to hold
     plan.nodes int64[n_nodes, FIELDS], plan.numbers float64[n_nodes, 2]
     plan.root int64[n_programs], plan.ready int64[n_programs], plan.same int64[n_programs]
-    column_matrix(names, bars) -> float64[n_columns, n_bars]
+    column_matrix(names, bars) -> float64[n_columns, padded] # for run_block alone: with room before and behind the bars
     buffers(plan) -> float64[plan.size]                      # `work`; may be used again, for another market too
     @njit run_block(nodes, numbers, work, columns, origin, start, first, last)
 
@@ -31,15 +31,17 @@ import numpy as np
 from quantga.lang.bars import Bars, Floats, Ints
 from quantga.lang.encode import encode
 from quantga.lang.jit import njit
-from quantga.lang.kernels import WINDOW, run_block
+from quantga.lang.kernels import FIELDS, PAST, interpreter, run_block
+from quantga.lang.kernels_pointwise import LARGEST
 from quantga.lang.layout import lay_out
-from quantga.lang.ops import BLOCK
+from quantga.lang.ops import BLOCK, K
 from quantga.lang.program import Program
 
 __all__ = ["BLOCK", "TILE", "Plan", "buffers", "column_matrix", "evaluate", "plan", "run_block", "tiles"]
 
 TILE = 500
 """Programs planned together: enough to share, few enough for the caches."""
+_COLUMN = int(K.COLUMN)
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,27 @@ class Plan:
     ready: Ints = field(repr=False)
     same: Ints = field(repr=False)
     size: int
+    fill: Ints = field(repr=False)
+    filling: Floats = field(repr=False)
 
 
 def plan(programs: Sequence[Program], *, sharing: bool = True) -> Plan:
     """Plan the computation of all programs together; without `sharing` each for itself."""
     if not programs:
         none = np.empty(0, np.int64)
-        return Plan(programs, (), np.empty((0, 11), np.int64), np.empty((0, 2)), none, none, none, 0)
+        nodes, numbers, fill = np.empty((0, FIELDS), np.int64), np.empty((0, 2)), np.empty((0, 2), np.int64)
+        return Plan(programs, (), nodes, numbers, none, none, none, 0, fill, numbers[:, 0])
     graph, names = encode(programs, sharing=sharing)
+    loads = np.flatnonzero(graph.kernel == _COLUMN)
+    used, place = np.unique(graph.numbers[loads, 0], return_inverse=True)
+    graph.numbers[loads, 0] = place
     layout = lay_out(graph)
-    loads = np.flatnonzero(layout.nodes[:, 0] == 0)
-    used, place = np.unique(layout.nodes[loads, WINDOW], return_inverse=True)
-    layout.nodes[loads, WINDOW] = place
     _, first, group = np.unique(graph.root, return_index=True, return_inverse=True)
-    columns = tuple(names[i] for i in used)
-    return Plan(programs, columns, layout.nodes, layout.numbers, layout.root, layout.ready, first[group], layout.size)
+    columns = tuple(names[int(i)] for i in used)
+    return Plan(
+        programs, columns, layout.nodes, layout.numbers, layout.root, layout.ready, first[group], layout.size,
+        layout.fill, layout.filling,
+    )  # fmt: skip
 
 
 def tiles(programs: Sequence[Program], *, size: int = TILE, sharing: bool = True) -> Iterator[Plan]:
@@ -78,13 +86,36 @@ def tiles(programs: Sequence[Program], *, size: int = TILE, sharing: bool = True
 
 
 def column_matrix(names: Sequence[str], bars: Bars) -> Floats:
-    """Return the named columns, float64[n_columns, n_bars]. ProgramError naming a column that the market lacks."""
-    return np.array([bars[name] for name in names], dtype=np.float64).reshape(len(names), len(bars))
+    """Return the named columns as `run_block` reads them. ProgramError naming a column that the market lacks.
+
+    Bar 0 stands where its block begins at `PAST`; what is no bar, and what is larger than `LARGEST`, is NaN. Rows are of
+    a length at which the same bars of several columns do not compete for the same lines of a cache.
+    """
+    first = PAST + bars.origin % BLOCK
+    width = -(-(first + len(bars)) // BLOCK) * BLOCK + 72
+    columns = _aligned(len(names) * width).reshape(len(names), width)
+    columns.fill(np.nan)
+    for row, name in zip(columns, names, strict=True):
+        values = bars[name]
+        np.copyto(row[first : first + len(bars)], values, where=np.abs(values) <= LARGEST)
+    return columns
 
 
 def buffers(plan: Plan) -> Floats:
-    """Return a work array for `run_block`."""
-    return np.full(plan.size, np.nan)
+    """Return a work array for `run_block`, good in this process only."""
+    work = _aligned(max(plan.size, 1))
+    work.fill(np.nan)
+    for (begin, length), value in zip(plan.fill.tolist(), plan.filling.tolist(), strict=True):
+        work[begin : begin + length] = value
+    work[:1].view(np.int64)[0] = interpreter()
+    return work
+
+
+def _aligned(length: int) -> Floats:
+    """Return an array that begins where a cache line does."""
+    raw = np.empty(length + 8)
+    first = -(raw.ctypes.data // 8) % 8
+    return raw[first : first + length]
 
 
 @njit

@@ -1,20 +1,26 @@
-# ruff: noqa: PLR1714, SIM109  # min, max and `in` compile to other code, or say nothing of NaN
+# ruff: noqa: PLR0911, PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714, SIM109  # compiled: see kernels_moments
 """The interpreter: computes the nodes of a plan for one block of 512 bars, each by its kernel.
 
-Everything lies in one work array, so that a population's values of a block stay in the processor's caches.
+Everything lies in one work array, so that a population's values of a block stay in the processor's caches; columns are
+read where they are. All kernels are taken into one function that is compiled once and called by its address.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
+from numba.core import types
 
 from quantga.lang import kernels_extremes as extremes
 from quantga.lang import kernels_memory as memory
 from quantga.lang import kernels_moments as moments
 from quantga.lang import kernels_pointwise as pointwise
 from quantga.lang.bars import Floats, Ints
-from quantga.lang.jit import inlined, njit
+from quantga.lang.jit import entry, inlined, njit
 from quantga.lang.ops import BLOCK, K
+from quantga.lang.pointers import FLOATS, INTS, at, borrow, call
 
 (CODE, OUT, FIRST, SECOND, THIRD, WINDOW, FACTOR, HISTORY, TAIL, STATE, FIELDS) = range(11)
 """Fields of a node's row: kernel, places in the work array, windows, how much of its past it keeps, and where."""
@@ -24,9 +30,12 @@ SHARE = len(K)
 AND_NOT, DIV_SCALED, WHEN_BOTH, WHEN_FIRST, WHEN_SECOND = -1, -2, -3, -4, -5
 """Two kernels in one: and(a, not(b)); a / b x number; `when` with both, the first or the second branch a number."""
 
-_COLUMN, _CONSTANT, _ADD, _SUB, _MUL, _DIV = (
-    int(K.COLUMN),
-    int(K.CONSTANT),
+HEADER = 8
+"""Numbers at the beginning of a work array; the first one's bits are the address of the interpreter."""
+PAST = 1024
+"""Bars that every column has before its first block, undefined; so windows up to there read it in place."""
+_COLUMN_BITS = 32
+_ADD, _SUB, _MUL, _DIV = (
     int(K.ADD),
     int(K.SUB),
     int(K.MUL),
@@ -57,8 +66,14 @@ _EMA, _HIGHEST, _LOWEST, _SINCE_H, _SINCE_L = (
     int(K.SINCE_HIGHEST),
     int(K.SINCE_LOWEST),
 )
-_RANK, _SLOPE, _CORR, _BETA, _SKEW = int(K.RANK), int(K.SLOPE), int(K.CORR), int(K.BETA), int(K.SKEW)
+_SLOPE, _CORR, _BETA, _SKEW = int(K.SLOPE), int(K.CORR), int(K.BETA), int(K.SKEW)
 _DEVIATION, _BARS_SINCE = int(K.MEAN_DEVIATION), int(K.BARS_SINCE)
+
+
+@inlined
+def column_place(column: int, shift: int) -> int:
+    """Return the place by which a node reads a column `shift` bars back: negative, as against places in the work array."""
+    return -1 - ((column << _COLUMN_BITS) | (PAST - shift))
 
 
 @njit
@@ -67,43 +82,75 @@ def run_block(
 ) -> None:
     """Compute nodes first to last (of `Plan.nodes`) for the block whose first bar is row `start`.
 
-    columns: float64[n_columns, n_bars] of bars whose row 0 is bar number `origin`. `start` is -(origin % BLOCK) for the
-    first block, then BLOCK more each time: blocks are taken in order. Rows outside the bars count as undefined.
+    work: of `buffers`. columns: of `column_matrix`, of bars whose row 0 is bar number `origin`. `start` is
+    -(origin % BLOCK) for the first block, then BLOCK more each time: blocks are taken in order. Rows outside the bars
+    count as undefined.
     """
+    lent = borrow(work)
+    call(
+        lent,
+        (borrow(nodes), borrow(numbers), lent, borrow(columns), columns.shape[1], origin, start, first, last),
+    )
+
+
+@cache
+def interpreter() -> int:
+    """Return the address of the compiled interpreter of this process; it is compiled, or loaded, when first asked for."""
+    integers = (types.int64,) * 5
+    arguments: tuple[Any, ...] = (INTS, FLOATS, FLOATS, FLOATS, *integers)
+    return entry(_run, types.void(*arguments))
+
+
+def _run(
+    nodes: Ints, numbers: Floats, work: Floats, columns: Floats, width: int, origin: int, start: int, first: int,
+    last: int,
+) -> None:  # fmt: skip
     fresh = start <= 0
+    row_of_columns = start + origin % BLOCK
     for v in range(first, last):
-        out, keep, tail = nodes[v, OUT], nodes[v, HISTORY], nodes[v, TAIL]
-        if keep:
+        node, number = at(nodes, v * FIELDS), at(numbers, 2 * v)
+        keep, tail = node[HISTORY], node[TAIL]
+        o = at(work, node[OUT])
+        if keep > 0:
             if fresh:
-                for i in range(out - keep, out):
-                    work[i] = np.nan
+                for i in range(keep):
+                    o[i - keep] = np.nan
             elif tail < 0:
                 for i in range(keep):
-                    work[out - keep + i] = work[out - keep + BLOCK + i]
+                    o[i - keep] = o[i - keep + BLOCK]
             else:
+                kept = at(work, tail)
                 for i in range(keep):
-                    work[out - keep + i] = work[tail + i]
-        o = work[out : out + BLOCK]
-        if nodes[v, CODE] < _EVERY:
-            _run_pointwise(nodes[v], numbers[v], work, columns, start, o)
+                    o[i - keep] = kept[i]
+        code = node[CODE]
+        a = _operand(work, columns, width, row_of_columns, node[FIRST])
+        b = _operand(work, columns, width, row_of_columns, node[SECOND])
+        if code < _EVERY:
+            c = _operand(work, columns, width, row_of_columns, node[THIRD])
+            _run_pointwise(code, number, a, b, c, o)
         else:
-            _run_window(nodes[v], numbers[v], work, origin + start, fresh, o)
-        if keep and tail >= 0:
+            _run_window(node, code, number, work, a, b, origin + start, fresh, o)
+        if keep > 0 and tail >= 0:
+            kept = at(work, tail)
             for i in range(keep):
-                work[tail + i] = work[out + BLOCK - keep + i]
+                kept[i] = o[BLOCK - keep + i]
 
 
 @inlined
-def _run_pointwise(node: Ints, number: Floats, work: Floats, columns: Floats, start: int, o: Floats) -> None:
-    code = node[CODE]
-    a = work[node[FIRST] : node[FIRST] + BLOCK]
-    b = work[node[SECOND] : node[SECOND] + BLOCK]
+def _operand(work: Floats, columns: Floats, width: int, row: int, place: int) -> Floats:
+    column = (-1 - place) >> _COLUMN_BITS
+    offset = (-1 - place) & ((1 << _COLUMN_BITS) - 1)
+    return at(work, place) if place >= 0 else at(columns, column * width + row + offset)
+
+
+@inlined
+def _run_pointwise(code: int, number: Floats, a: Floats, b: Floats, c: Floats, o: Floats) -> None:
     if code == _WHEN:
-        pointwise.when(a, b, work[node[THIRD] : node[THIRD] + BLOCK], o)
+        pointwise.when(a, b, c, o)
     elif code == WHEN_BOTH:
         pointwise.when_both(a, number[0], number[1], o)
     elif code == WHEN_FIRST:
-        pointwise.when_first(a, number[0], work[node[THIRD] : node[THIRD] + BLOCK], o)
+        pointwise.when_first(a, number[0], c, o)
     elif code == WHEN_SECOND:
         pointwise.when_second(a, b, number[1], o)
     elif code == AND_NOT:
@@ -158,52 +205,51 @@ def _run_pointwise(node: Ints, number: Floats, work: Floats, columns: Floats, st
         pointwise.between(a, number[0], number[1], o)
     elif code == _SCALE:
         pointwise.position(a, o)
-    elif code == _COLUMN:
-        pointwise.load(columns[node[WINDOW]], start, o)
     else:
-        pointwise.fill(number[0], o)
+        pointwise.copy(a, o)
 
 
 @inlined
-def _run_window(node: Ints, number: Floats, work: Floats, block: int, fresh: bool, o: Floats) -> None:
-    code, window, factor = node[CODE], node[WINDOW], node[FACTOR]
-    past = factor - 1 if code == _EVERY else (factor * window - 1 if code == _HIGHER else window - 1)
-    x = work[node[FIRST] - past : node[FIRST] + BLOCK]
-    room = work[: moments.ROOM * (BLOCK + window)]
+def _run_window(
+    node: Ints, code: int, number: Floats, work: Floats, a: Floats, b: Floats, block: int, fresh: bool, o: Floats
+) -> None:
+    window, factor, room = node[WINDOW], node[FACTOR], at(work, HEADER)
+    x = at(a, 1 - window)
     if code == _EMA:
-        exponential = work[node[STATE] : node[STATE] + 2 * factor]
-        memory.exponential(work[node[FIRST] : node[FIRST] + BLOCK], number[0], window, factor, fresh, exponential, o)
+        memory.exponential(a, number[0], window, factor, fresh, at(work, node[STATE]), o)
     elif code == _MEAN:
         moments.window_mean(x, window, BLOCK, o, room)
     elif code == _SUM or code == SHARE:
         moments.window_sum(x, window, BLOCK, o, room)
         divisor = float(window) if code == SHARE else 1.0
         for i in range(BLOCK):
-            o[i] = o[i] / divisor if abs(o[i]) <= pointwise.LARGEST else np.nan
+            total = o[i]
+            o[i] = total / divisor if abs(total) <= pointwise.LARGEST else np.nan
     elif code == _STD:
         moments.window_std(x, window, BLOCK, o, room)
     elif code == _WMA:
         moments.window_wma(x, window, BLOCK, o, room)
     elif code == _SLOPE:
-        stride = BLOCK + window
-        moments.window_slope(x, window, BLOCK, room[5 * stride : 6 * stride], o, room)
+        moments.window_slope(x, window, BLOCK, o, room)
     elif code == _CORR:
-        moments.window_corr(x, work[node[SECOND] - past : node[SECOND] + BLOCK], window, BLOCK, o, room)
+        moments.window_corr(x, at(b, 1 - window), window, BLOCK, o, room)
     elif code == _BETA:
-        moments.window_beta(x, work[node[SECOND] - past : node[SECOND] + BLOCK], window, BLOCK, o, room)
+        moments.window_beta(x, at(b, 1 - window), window, BLOCK, o, room)
     elif code == _SKEW:
         moments.window_skew(x, window, BLOCK, o, room)
     elif code == _DEVIATION:
-        moments.window_mean_deviation(x, window, BLOCK, o, room)
-    elif code == _HIGHEST or code == _LOWEST:
-        extremes.window_highest(x, window, BLOCK, 1.0 if code == _HIGHEST else -1.0, o, room)
-    elif code == _SINCE_H or code == _SINCE_L:
-        extremes.window_since(x, window, BLOCK, 1.0 if code == _SINCE_H else -1.0, o, room)
-    elif code == _BARS_SINCE:
-        extremes.window_bars_since(x, window, BLOCK, o, room)
-    elif code == _RANK:
-        extremes.window_rank(x, window, BLOCK, o)
+        moments.window_mean_deviation(x, b, window, BLOCK, o, room)
     elif code == _EVERY:
-        memory.every(x, factor, block, o)
+        memory.every(at(a, 1 - factor), factor, block, o)
     elif code == _HIGHER:
-        memory.higher_mean(x, factor, window, block, o, room)
+        memory.higher_mean(at(a, 1 - factor * window), factor, window, block, o, room)
+    else:
+        if code == _HIGHEST or code == _LOWEST:
+            extremes.largest(x, window, BLOCK, 1.0 if code == _HIGHEST else -1.0, o, room)
+        elif code == _SINCE_H or code == _SINCE_L:
+            extremes.window_since(x, window, BLOCK, 1.0 if code == _SINCE_H else -1.0, o, room)
+        elif code == _BARS_SINCE:
+            extremes.window_bars_since(x, window, BLOCK, o)
+        else:
+            extremes.window_rank(x, window, BLOCK, o)
+        extremes.blank(x, window, BLOCK, o)

@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0124  # min, max and `in` compile to other code, or say nothing of NaN
+# ruff: noqa: PLR0124, PLR0913, PLR0917  # min, max and `in` compile to other code, or say nothing of NaN
 """Exponential means with a finite memory, and views of completed higher bars.
 
 An exponential mean remembers whole blocks: each block leaves behind its own weighted sum, and the state at a block's
@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from quantga.lang.bars import Floats
-from quantga.lang.jit import njit
-from quantga.lang.kernels_moments import window_mean
+from quantga.lang.jit import inlined
+from quantga.lang.kernels_moments import stride_of, window_mean
 from quantga.lang.ops import BLOCK
+from quantga.lang.pointers import at
 
 
-@njit
+@inlined
 def power(base: float, exponent: int) -> float:
     """Return base ** exponent by squaring: the same bits on every machine."""
     result = 1.0
@@ -27,7 +28,7 @@ def power(base: float, exponent: int) -> float:
     return result
 
 
-@njit
+@inlined
 def _run(x: Floats, alpha: float, start: float, out: Floats) -> float:
     """Write the recursion `e += alpha * (x - e)` from `start`; return what the block alone left behind."""
     b = 1.0 - alpha
@@ -48,7 +49,7 @@ def _run(x: Floats, alpha: float, start: float, out: Floats) -> float:
     return own
 
 
-@njit
+@inlined
 def _run_on(x: Floats, alpha: float, window: int, out: Floats) -> tuple[float, int]:
     """Write the block from its first undefined value on, restarting behind every one; return what is left behind."""
     b = 1.0 - alpha
@@ -67,7 +68,7 @@ def _run_on(x: Floats, alpha: float, window: int, out: Floats) -> tuple[float, i
     return own, count
 
 
-@njit
+@inlined
 def _normalise(b: float, weight: float, out: Floats) -> None:
     """Divide by the sum of the weights so far; `weight` is b to the number of values before the block."""
     b2 = b * b
@@ -80,7 +81,7 @@ def _normalise(b: float, weight: float, out: Floats) -> None:
         out[i + 3] /= 1.0 - weight
 
 
-@njit
+@inlined
 def exponential(x: Floats, alpha: float, window: int, memory: int, fresh: bool, state: Floats, out: Floats) -> None:
     """Write the exponential mean of one block, weights normalised by their sum, from `window` values on.
 
@@ -115,7 +116,7 @@ def exponential(x: Floats, alpha: float, window: int, memory: int, fresh: bool, 
     state[0], state[1] = own, float(count)
 
 
-@njit
+@inlined
 def every(x: Floats, factor: int, number: int, out: Floats) -> None:
     """Write the value at the last completed bar of `factor` bars; `number` is the absolute number of the first row.
 
@@ -127,21 +128,21 @@ def every(x: Floats, factor: int, number: int, out: Floats) -> None:
         phase = phase + 1 if phase + 1 < factor else 0
 
 
-@njit
+@inlined
 def higher_mean(x: Floats, factor: int, window: int, number: int, out: Floats, room: Floats) -> None:
     """Write the mean over the last `window` completed bars of `factor` bars; x: `factor * window - 1` of history."""
     phase = (number + 1) % factor
     ends = (BLOCK - 1 + phase) // factor + 1
     first = factor - 1 - phase
-    stride = ends + window
-    taken, mean = room[2 * stride : 3 * stride], room[3 * stride : 4 * stride]
+    stride = stride_of(window, ends)
+    taken, mean = at(room, 2 * stride), at(room, 3 * stride)
     for i in range(ends + window - 1):
         taken[i] = x[first + i * factor]
     window_mean(taken, window, ends, mean, room)
-    at = 0
+    taken_to = 0
     for i in range(BLOCK):
-        out[i] = mean[at]
+        out[i] = mean[taken_to]
         phase += 1
         if phase == factor:
             phase = 0
-            at += 1
+            taken_to += 1

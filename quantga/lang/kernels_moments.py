@@ -1,11 +1,16 @@
-# ruff: noqa: FURB136  # min, max and `in` compile to other code, or say nothing of NaN
-"""Sums and moments over windows, by doubling: a window of 2n is two windows of n, so no rounding is carried along.
+# ruff: noqa: FURB136, PLR0913, PLR0917  # min, max and `in` compile to other code, or say nothing of NaN
+"""Sums and moments over windows that carry no rounding along, though each costs about what a running window does.
+
+A block's rows are cut into chunks of a window's length. All windows that begin in one chunk hold its last value, the
+anchor; so a window is what lies before the anchor and what lies behind it, both summed up once for all of them, as
+distances from the anchor. Sums and means double instead: a window of 2n is two windows of n.
 
 Every value depends on its own window alone: it is exact wherever the array began, an undefined value spoils only the
-windows that hold it, and a window of equal values has exactly their mean and exactly no deviation.
+windows that hold it, a distant value harms no other window, and a window of equal values has exactly their mean and
+exactly no deviation.
 
-Conventions: `x` holds the window's past and the rows asked for, `rows + window - 1` values; `out` takes `rows` values;
-`room` is scratch of at least `ROOM * (rows + window)` values. Undefined is NaN.
+Conventions: arguments are pointers; `x` points at the past of the first row, `rows + window - 1` values; `out` takes
+`rows` values; `room` is scratch of at least `ROOM` arrays of `stride_of(window, rows)` values. Undefined is NaN.
 """
 
 from __future__ import annotations
@@ -13,14 +18,21 @@ from __future__ import annotations
 import numpy as np
 
 from quantga.lang.bars import Floats
-from quantga.lang.jit import njit
+from quantga.lang.jit import inlined
 from quantga.lang.kernels_pointwise import LARGEST
+from quantga.lang.pointers import at
 
-ROOM = 14
-"""Arrays of scratch that a kernel may use, each of rows + window values."""
+ROOM = 10
+"""Arrays of scratch that a kernel may use."""
 
 
-@njit
+@inlined
+def stride_of(window: int, rows: int) -> int:
+    """Return the length of an array of scratch: rows + window, in whole cache lines."""
+    return (rows + window + 7) // 8 * 8
+
+
+@inlined
 def _first_bit(window: int) -> int:
     """Return the second highest power of two in `window`'s binary form (0 for a window of 1)."""
     top = 1
@@ -29,10 +41,10 @@ def _first_bit(window: int) -> int:
     return top // 2
 
 
-@njit
+@inlined
 def window_sum(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the sum of each window."""
-    stride = rows + window
+    stride = stride_of(window, rows)
     bit, n, side, low = _first_bit(window), 1, 0, x
     if window == 1:
         for i in range(rows):
@@ -40,8 +52,8 @@ def window_sum(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> 
     while n < window:
         odd = 1 if window & bit else 0
         m = 2 * n + odd
-        to = out if m == window else room[side * stride : (side + 1) * stride]
-        high, mid = low[n + odd :], x[n:]
+        to = out if m == window else at(room, side * stride)
+        high, mid = at(low, n + odd), at(x, n)
         if odd:
             for i in range(rows + window - m):
                 to[i] = (low[i] + high[i]) + mid[i]
@@ -51,10 +63,10 @@ def window_sum(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> 
         low, n, bit, side = to, m, bit // 2, 1 - side
 
 
-@njit
+@inlined
 def window_mean(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the mean of each window."""
-    stride = rows + window
+    stride = stride_of(window, rows)
     bit, n, side, low = _first_bit(window), 1, 0, x
     if window == 1:
         for i in range(rows):
@@ -62,8 +74,8 @@ def window_mean(x: Floats, window: int, rows: int, out: Floats, room: Floats) ->
     while n < window:
         odd = 1 if window & bit else 0
         m = 2 * n + odd
-        to = out if m == window else room[side * stride : (side + 1) * stride]
-        high, mid = low[n + odd :], x[n:]
+        to = out if m == window else at(room, side * stride)
+        high, mid = at(low, n + odd), at(x, n)
         if odd:
             share = 1.0 / m
             for i in range(rows + window - m):
@@ -75,214 +87,223 @@ def window_mean(x: Floats, window: int, rows: int, out: Floats, room: Floats) ->
         low, n, bit, side = to, m, bit // 2, 1 - side
 
 
-@njit
+@inlined
 def window_std(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
-    """Write the standard deviation (ddof 0) of each window; merging of Chan, Golub and LeVeque (1983)."""
-    stride = rows + window
-    bit, n, side = _first_bit(window), 1, 0
-    low, low2 = x, room[4 * stride : 5 * stride]
-    for i in range(rows + window - 1):
-        low2[i] = x[i] - x[i]
-    while n < window:
-        step = n + 1 if window & bit else n
-        m = n + step
-        to, to2 = room[side * stride : (side + 1) * stride], room[(side + 2) * stride : (side + 3) * stride]
-        _merge_variance(low, low2, x[n:], step, n, rows + window - m, to, to2)
-        low, low2, n, bit, side = to, to2, m, bit // 2, 1 - side
+    """Write the standard deviation (ddof 0) of each window."""
+    stride = stride_of(window, rows)
+    back, back2, on, on2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    for begin in range(0, rows, window):
+        end = begin + window - 1
+        anchor, last = x[end], min(window, rows - begin)
+        old, new = at(x, end), at(x, end)
+        b, b2, f, f2 = at(back, end), at(back2, end), at(on, begin), at(on2, begin)
+        s = s2 = t = t2 = anchor - anchor
+        b[0], b2[0], f[0], f2[0] = s, s2, t, t2
+        for j in range(1, last):
+            d, e = old[-j] - anchor, new[j] - anchor
+            s, s2, t, t2 = s + d, s2 + d * d, t + e, t2 + e * e
+            b[-j], b2[-j], f[j], f2[j] = s, s2, t, t2
+        for j in range(last, window):
+            d = old[-j] - anchor
+            s, s2 = s + d, s2 + d * d
+            b[-j], b2[-j] = s, s2
+    share = 1.0 / window
     for i in range(rows):
-        out[i] = np.sqrt(low2[i]) if low2[i] <= LARGEST else np.nan
+        mean = (back[i] + on[i]) * share
+        variance = (back2[i] + on2[i]) * share - mean * mean
+        v = 0.0 if variance < 0.0 else variance
+        out[i] = np.sqrt(v) if v <= LARGEST else np.nan
 
 
-@njit
-def _merge_variance(
-    mean: Floats, variance: Floats, mid: Floats, step: int, n: int, length: int, to: Floats, to2: Floats
-) -> None:
-    high, high2 = mean[step:], variance[step:]
-    if step == n:
-        for i in range(length):
-            a, b = mean[i], high[i]
-            off = (b - a) * 0.5
-            to[i] = (a + b) * 0.5
-            to2[i] = (variance[i] + high2[i]) * 0.5 + off * off
-        return
-    share = 1.0 / (2.0 * n + 1.0)
-    keep = 2.0 * n * share
-    for i in range(length):
-        a, b = mean[i], high[i]
-        off = (b - a) * 0.5
-        both = (a + b) * 0.5
-        far = mid[i] - both
-        to[i] = both + far * share
-        to2[i] = ((variance[i] + high2[i]) * 0.5 + off * off + far * far * share) * keep
+@inlined
+def window_skew(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
+    """Write the skewness (biased) of each window; undefined where it does not vary."""
+    stride = stride_of(window, rows)
+    back, back2, back3 = room, at(room, stride), at(room, 2 * stride)
+    on, on2, on3 = at(room, 3 * stride), at(room, 4 * stride), at(room, 5 * stride)
+    for begin in range(0, rows, window):
+        end = begin + window - 1
+        anchor, last, old, new = x[end], min(window, rows - begin), at(x, end), at(x, end)
+        b, b2, b3 = at(back, end), at(back2, end), at(back3, end)
+        f, f2, f3 = at(on, begin), at(on2, begin), at(on3, begin)
+        s = s2 = s3 = t = t2 = t3 = anchor - anchor
+        b[0], b2[0], b3[0], f[0], f2[0], f3[0] = s, s2, s3, t, t2, t3
+        for j in range(1, last):
+            d, e = old[-j] - anchor, new[j] - anchor
+            dd, ee = d * d, e * e
+            s, s2, s3, t, t2, t3 = s + d, s2 + dd, s3 + dd * d, t + e, t2 + ee, t3 + ee * e
+            b[-j], b2[-j], b3[-j], f[j], f2[j], f3[j] = s, s2, s3, t, t2, t3
+        for j in range(last, window):
+            d = old[-j] - anchor
+            dd = d * d
+            s, s2, s3 = s + d, s2 + dd, s3 + dd * d
+            b[-j], b2[-j], b3[-j] = s, s2, s3
+    share = 1.0 / window
+    for i in range(rows):
+        mean, square = (back[i] + on[i]) * share, (back2[i] + on2[i]) * share
+        variance = square - mean * mean
+        third = (back3[i] + on3[i]) * share - mean * (3.0 * square - 2.0 * mean * mean)
+        skew = third / (variance * np.sqrt(variance))
+        out[i] = skew if (variance > 0.0) & (abs(skew) <= LARGEST) else np.nan
 
 
-@njit
-def _comoments(a: Floats, b: Floats, window: int, rows: int, room: Floats) -> int:
-    """Leave in `room` both variances and the comoment of the windows, `rows + window` apart; return their place."""
-    stride = rows + window
-    bit, n, at = _first_bit(window), 1, 5
-    low = room[: 5 * stride]
-    for i in range(rows + window - 1):
-        low[i], low[stride + i] = a[i], b[i]
-        low[2 * stride + i], low[3 * stride + i] = a[i] - a[i], b[i] - b[i]
-        low[4 * stride + i] = (a[i] - a[i]) + (b[i] - b[i])
-    while n < window:
-        step = n + 1 if window & bit else n
-        m = n + step
-        to = room[at * stride : (at + 5) * stride]
-        _merge_comoments(low, a[n:], b[n:], step, n, rows + window - m, stride, to)
-        low, n, bit, at = to, m, bit // 2, 5 - at
-    return (7 - at) * stride
+@inlined
+def _comoments(a: Floats, b: Floats, window: int, rows: int, room: Floats) -> None:
+    """Leave in `room` the sums of a, b, aa, bb, ab (distances from anchors) before, then those behind the anchors."""
+    stride = stride_of(window, rows)
+    half = 5 * stride
+    for begin in range(0, rows, window):
+        end = begin + window - 1
+        mid_a, mid_b, last = a[end], b[end], min(window, rows - begin)
+        x, y = at(a, end), at(b, end)
+        p, q = at(room, end), at(room, half + begin)
+        pb, paa, pbb, pab = at(p, stride), at(p, 2 * stride), at(p, 3 * stride), at(p, 4 * stride)
+        qb, qaa, qbb, qab = at(q, stride), at(q, 2 * stride), at(q, 3 * stride), at(q, 4 * stride)
+        nothing = (mid_a - mid_a) + (mid_b - mid_b)
+        sa = sb = saa = sbb = sab = nothing
+        p[0], pb[0], paa[0], pbb[0], pab[0] = sa, sb, saa, sbb, sab
+        for j in range(1, window):
+            d, e = x[-j] - mid_a, y[-j] - mid_b
+            sa, sb, saa, sbb, sab = sa + d, sb + e, saa + d * d, sbb + e * e, sab + d * e
+            p[-j], pb[-j], paa[-j], pbb[-j], pab[-j] = sa, sb, saa, sbb, sab
+        sa = sb = saa = sbb = sab = nothing
+        q[0], qb[0], qaa[0], qbb[0], qab[0] = sa, sb, saa, sbb, sab
+        for j in range(1, last):
+            d, e = x[j] - mid_a, y[j] - mid_b
+            sa, sb, saa, sbb, sab = sa + d, sb + e, saa + d * d, sbb + e * e, sab + d * e
+            q[j], qb[j], qaa[j], qbb[j], qab[j] = sa, sb, saa, sbb, sab
 
 
-@njit
-def _merge_comoments(
-    low: Floats, a_mid: Floats, b_mid: Floats, step: int, n: int, length: int, stride: int, to: Floats
-) -> None:
-    """Merge means, variances and comoment, one behind the other in `low`, of two windows of n (and a value between)."""
-    a, b, aa, bb, ab = low, low[stride:], low[2 * stride :], low[3 * stride :], low[4 * stride :]
-    a2, b2, aa2, bb2, ab2 = a[step:], b[step:], aa[step:], bb[step:], ab[step:]
-    a_to, b_to, aa_to, bb_to, ab_to = to, to[stride:], to[2 * stride :], to[3 * stride :], to[4 * stride :]
-    odd = step != n
-    share = 1.0 / (2.0 * n + 1.0) if odd else 0.0
-    keep = 2.0 * n * share if odd else 1.0
-    for i in range(length):
-        a_off, b_off = (a2[i] - a[i]) * 0.5, (b2[i] - b[i]) * 0.5
-        a_both, b_both = (a[i] + a2[i]) * 0.5, (b[i] + b2[i]) * 0.5
-        a_far, b_far = a_mid[i] - a_both, b_mid[i] - b_both
-        a_to[i] = a_both + a_far * share
-        b_to[i] = b_both + b_far * share
-        aa_to[i] = ((aa[i] + aa2[i]) * 0.5 + a_off * a_off + a_far * a_far * share) * keep
-        bb_to[i] = ((bb[i] + bb2[i]) * 0.5 + b_off * b_off + b_far * b_far * share) * keep
-        ab_to[i] = ((ab[i] + ab2[i]) * 0.5 + a_off * b_off + a_far * b_far * share) * keep
-
-
-@njit
+@inlined
 def window_corr(a: Floats, b: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the correlation of each window, within -1 and 1; undefined where one of them does not vary."""
-    stride = rows + window
-    at = _comoments(a, b, window, rows, room)
-    aa, bb, ab = room[at : at + stride], room[at + stride : at + 2 * stride], room[at + 2 * stride : at + 3 * stride]
+    stride = stride_of(window, rows)
+    share = 1.0 / window
+    _comoments(a, b, window, rows, room)
+    p, pb, paa, pbb, pab = (
+        room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride), at(room, 4 * stride),
+    )  # fmt: skip
+    q, qb, qaa, qbb, qab = (
+        at(room, 5 * stride), at(room, 6 * stride), at(room, 7 * stride), at(room, 8 * stride), at(room, 9 * stride),
+    )  # fmt: skip
     for i in range(rows):
-        scale = aa[i] * bb[i]
-        corr = ab[i] / np.sqrt(scale)
+        ma, mb = (p[i] + q[i]) * share, (pb[i] + qb[i]) * share
+        aa, bb = (paa[i] + qaa[i]) * share - ma * ma, (pbb[i] + qbb[i]) * share - mb * mb
+        scale = aa * bb
+        corr = ((pab[i] + qab[i]) * share - ma * mb) / np.sqrt(scale)
         corr = 1.0 if corr > 1.0 else corr
         corr = -1.0 if corr < -1.0 else corr
-        out[i] = corr if (scale > 0.0) & (scale <= LARGEST) else np.nan
+        out[i] = corr if (aa > 0.0) & (scale > 0.0) & (scale <= LARGEST) else np.nan
 
 
-@njit
+@inlined
 def window_beta(a: Floats, b: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the slope of the regression of `a` on `b` in each window; undefined where `b` does not vary."""
-    stride = rows + window
-    at = _comoments(a, b, window, rows, room)
-    bb, ab = room[at + stride : at + 2 * stride], room[at + 2 * stride : at + 3 * stride]
+    stride = stride_of(window, rows)
+    share = 1.0 / window
+    _comoments(a, b, window, rows, room)
+    p, pb, pbb, pab = room, at(room, stride), at(room, 3 * stride), at(room, 4 * stride)
+    q, qb, qbb, qab = at(room, 5 * stride), at(room, 6 * stride), at(room, 8 * stride), at(room, 9 * stride)
     for i in range(rows):
-        beta = ab[i] / bb[i]
-        out[i] = beta if (bb[i] > 0.0) & (abs(beta) <= LARGEST) else np.nan
+        ma, mb = (p[i] + q[i]) * share, (pb[i] + qb[i]) * share
+        bb = (pbb[i] + qbb[i]) * share - mb * mb
+        beta = ((pab[i] + qab[i]) * share - ma * mb) / bb
+        out[i] = beta if (bb > 0.0) & (abs(beta) <= LARGEST) else np.nan
 
 
-@njit
-def window_skew(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
-    """Write the skewness (biased) of each window; undefined where it does not vary. Merging of Pébay (2008)."""
-    stride = rows + window
-    bit, n, at = _first_bit(window), 1, 3
-    low = room[: 3 * stride]
-    for i in range(rows + window - 1):
-        low[i] = x[i]
-        low[stride + i] = low[2 * stride + i] = x[i] - x[i]
-    while n < window:
-        step = n + 1 if window & bit else n
-        m = n + step
-        to = room[at * stride : (at + 3) * stride]
-        _merge_third(low, x[n:], step, n, rows + window - m, stride, to)
-        low, n, bit, at = to, m, bit // 2, 3 - at
-    second, third = low[stride:], low[2 * stride :]
-    for i in range(rows):
-        skew = third[i] / (second[i] * np.sqrt(second[i]))
-        out[i] = skew if (second[i] > 0.0) & (abs(skew) <= LARGEST) else np.nan
+@inlined
+def _ramps(x: Floats, window: int, rows: int, room: Floats) -> None:
+    """Leave in `room` what weights that grow with time need, and the anchors.
+
+    Before the anchor: the sum of distances, and that weighted 0, 1, 2 … from the window's oldest value on; behind it:
+    the sum, and that weighted 0, 1, 2 … from the newest one backwards.
+    """
+    stride = stride_of(window, rows)
+    for begin in range(0, rows, window):
+        end = begin + window - 1
+        anchor, last, old, new = x[end], min(window, rows - begin), at(x, end), at(x, end)
+        b, b2 = at(room, end), at(room, stride + end)
+        f, f2, k = at(room, 2 * stride + begin), at(room, 3 * stride + begin), at(room, 4 * stride + begin)
+        s = s2 = t = t2 = anchor - anchor
+        b[0], b2[0], f[0], f2[0], k[0] = s, s2, t, t2, anchor
+        for j in range(1, last):
+            d, e = old[-j] - anchor, new[j] - anchor
+            s2, t2 = s2 + s, t2 + t
+            s, t = s + d, t + e
+            b[-j], b2[-j], f[j], f2[j], k[j] = s, s2, t, t2, anchor
+        for j in range(last, window):
+            s2 += s
+            s += old[-j] - anchor
+            b[-j], b2[-j] = s, s2
 
 
-@njit
-def _merge_third(low: Floats, mid: Floats, step: int, n: int, length: int, stride: int, to: Floats) -> None:
-    mean, second, third = low, low[stride:], low[2 * stride :]
-    high, high2, high3 = mean[step:], second[step:], third[step:]
-    to2, to3 = to[stride:], to[2 * stride :]
-    many = 2.0 * n
-    odd = step != n
-    share = 1.0 / (many + 1.0) if odd else 0.0
-    keep = many * share if odd else 1.0
-    cubic = (many - 1.0) * share * share
-    for i in range(length):
-        off, both = (high[i] - mean[i]) * 0.5, (mean[i] + high[i]) * 0.5
-        both2 = (second[i] + high2[i]) * 0.5 + off * off
-        both3 = (third[i] + high3[i]) * 0.5 + 1.5 * off * (high2[i] - second[i])
-        far = mid[i] - both
-        to[i] = both + far * share
-        to2[i] = (both2 + far * far * share) * keep
-        to3[i] = (both3 + far * far * far * cubic - 3.0 * far * both2 * share) * keep
-
-
-@njit
-def window_slope(x: Floats, window: int, rows: int, mean: Floats, out: Floats, room: Floats) -> None:
-    """Write mean and regression slope per bar of each window; the slope is undefined for a window of 1."""
-    stride = rows + window
-    bit, n, at = _first_bit(window), 1, 2
-    low = room[: 2 * stride]
-    for i in range(rows + window - 1):
-        low[i], low[stride + i] = x[i], x[i] - x[i]
-    while n < window:
-        step = n + 1 if window & bit else n
-        m = n + step
-        to = room[at * stride : (at + 2) * stride]
-        _merge_slope(low, x[n:], step, n, rows + window - m, stride, to)
-        low, n, bit, at = to, m, bit // 2, 2 - at
+@inlined
+def window_slope(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
+    """Write the regression slope per bar of each window; undefined for a window of 1."""
+    stride = stride_of(window, rows)
+    _ramps(x, window, rows, room)
+    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    arm = 0.5 * (window - 1.0)
     scale = 12.0 / (float(window) * (float(window) * window - 1.0)) if window > 1 else np.nan
     for i in range(rows):
-        mean[i], out[i] = low[i], low[stride + i] * scale
+        out[i] = ((b2[i] - f2[i]) + (f[i] - b[i]) * arm) * scale
 
 
-@njit
-def _merge_slope(low: Floats, mid: Floats, step: int, n: int, length: int, stride: int, to: Floats) -> None:
-    mean, slope = low, low[stride:]
-    high, high2, to2 = mean[step:], slope[step:], to[stride:]
-    share = 1.0 / (2.0 * n + 1.0) if step != n else 0.0
-    arm = 0.5 * step * n
-    for i in range(length):
-        both = (mean[i] + high[i]) * 0.5
-        to[i] = both + (mid[i] - both) * share
-        to2[i] = (slope[i] + high2[i]) + (high[i] - mean[i]) * arm
-
-
-@njit
+@inlined
 def window_wma(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
-    """Write the linearly weighted mean: the mean, plus the slope over the distance of the weights' centre."""
-    stride = rows + window
-    mean = room[5 * stride : 6 * stride]
-    window_slope(x, window, rows, mean, out, room)
-    arm = (window - 1.0) / 6.0
+    """Write the linearly weighted mean; the newest value weighs `window`, the oldest 1."""
+    stride = stride_of(window, rows)
+    _ramps(x, window, rows, room)
+    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    k = at(room, 4 * stride)
+    many = float(window)
+    share = 2.0 / (many * (many + 1.0))
     for i in range(rows):
-        out[i] = mean[i] + out[i] * arm if window > 1 else mean[i]
+        out[i] = k[i] + ((b2[i] - f2[i]) + (b[i] + f[i] * many)) * share
 
 
-@njit
-def window_mean_deviation(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
-    """Write the mean absolute distance from the window's mean; O(window)."""
-    stride = rows + window
-    mean = room[2 * stride : 3 * stride]
-    window_mean(x, window, rows, mean, room)
+@inlined
+def window_mean_deviation(x: Floats, mean: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
+    """Write the mean absolute distance from the window's mean; O(window).
+
+    That is twice the mean distance of what lies above it. Where the difference of large numbers would leave less than
+    ten digits, the distances themselves are summed up.
+    """
     for i in range(rows):
         out[i] = 0.0
     lag = 0
-    while lag + 4 <= window:
-        x0, x1, x2, x3 = x[lag:], x[lag + 1 :], x[lag + 2 :], x[lag + 3 :]
+    while lag + 8 <= window:
+        x0, x1, x2, x3 = at(x, lag), at(x, lag + 1), at(x, lag + 2), at(x, lag + 3)
+        x4, x5, x6, x7 = at(x, lag + 4), at(x, lag + 5), at(x, lag + 6), at(x, lag + 7)
         for i in range(rows):
             m = mean[i]
-            out[i] += (abs(x0[i] - m) + abs(x1[i] - m)) + (abs(x2[i] - m) + abs(x3[i] - m))
-        lag += 4
+            v0, v1, v2, v3 = x0[i], x1[i], x2[i], x3[i]
+            v4, v5, v6, v7 = x4[i], x5[i], x6[i], x7[i]
+            v0, v1 = v0 if v0 > m else m, v1 if v1 > m else m
+            v2, v3 = v2 if v2 > m else m, v3 if v3 > m else m
+            v4, v5 = v4 if v4 > m else m, v5 if v5 > m else m
+            v6, v7 = v6 if v6 > m else m, v7 if v7 > m else m
+            out[i] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
+        lag += 8
     for k in range(lag, window):
-        x0 = x[k:]
+        x0 = at(x, k)
         for i in range(rows):
-            out[i] += abs(x0[i] - mean[i])
+            m, v0 = mean[i], x0[i]
+            out[i] += v0 if v0 > m else m
+    share, close = 1.0 / window, 0
     for i in range(rows):
-        out[i] /= window
+        m = mean[i]
+        deviation = 2.0 * (out[i] * share - m)
+        close += deviation <= 1e-6 * abs(m)
+        out[i] = deviation
+    if close == 0:
+        return
+    for i in range(rows):
+        room[i] = 0.0
+    for k in range(window):
+        x0 = at(x, k)
+        for i in range(rows):
+            room[i] += abs(x0[i] - mean[i])
+    for i in range(rows):
+        near, far = room[i] * share, out[i]
+        out[i] = near if far <= 1e-6 * abs(mean[i]) else far

@@ -1,7 +1,7 @@
 # ruff: noqa: FURB136, PLR0124  # min, max and `in` compile to other code, or say nothing of NaN
 """Kernels of one bar: arithmetic, comparisons, masks and positions, each over one block of 512.
 
-Masks are 1, 0 or NaN. NaN in gives NaN out (a `when` reads only the branch it takes); what overflows is NaN.
+Arguments are pointers (`quantga.lang.pointers`). Masks are 1, 0 or NaN. NaN in gives NaN out (a `when` reads only the branch it takes); what overflows is NaN.
 """
 
 from __future__ import annotations
@@ -9,21 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from quantga.lang.bars import Floats
-from quantga.lang.jit import njit
+from quantga.lang.jit import inlined
 from quantga.lang.ops import BLOCK
 
 LARGEST = 1e300
 """What is larger has overflowed: sums of such values over any window are still finite."""
 
 
-@njit
-def fill(value: float, o: Floats) -> None:
-    """Write a constant."""
-    for i in range(BLOCK):
-        o[i] = value
-
-
-@njit
+@inlined
 def add(a: Floats, b: Floats, o: Floats) -> None:
     """Write a + b."""
     for i in range(BLOCK):
@@ -31,7 +24,7 @@ def add(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
-@njit
+@inlined
 def sub(a: Floats, b: Floats, o: Floats) -> None:
     """Write a - b."""
     for i in range(BLOCK):
@@ -39,7 +32,7 @@ def sub(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
-@njit
+@inlined
 def mul(a: Floats, b: Floats, o: Floats) -> None:
     """Write a * b."""
     for i in range(BLOCK):
@@ -47,7 +40,7 @@ def mul(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
-@njit
+@inlined
 def div(a: Floats, b: Floats, factor: float, o: Floats) -> None:
     """Write a / b x factor, undefined where b is 0."""
     for i in range(BLOCK):
@@ -55,14 +48,14 @@ def div(a: Floats, b: Floats, factor: float, o: Floats) -> None:
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
-@njit
+@inlined
 def absolute(a: Floats, o: Floats) -> None:
     """Write |a|."""
     for i in range(BLOCK):
         o[i] = abs(a[i])
 
 
-@njit
+@inlined
 def smaller(a: Floats, b: Floats, o: Floats) -> None:
     """Write min(a, b)."""
     for i in range(BLOCK):
@@ -71,7 +64,7 @@ def smaller(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def larger(a: Floats, b: Floats, o: Floats) -> None:
     """Write max(a, b)."""
     for i in range(BLOCK):
@@ -80,7 +73,7 @@ def larger(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def sign(a: Floats, o: Floats) -> None:
     """Write -1, 0 or 1."""
     for i in range(BLOCK):
@@ -90,7 +83,7 @@ def sign(a: Floats, o: Floats) -> None:
         o[i] = v - w if x == x else np.nan
 
 
-@njit
+@inlined
 def squash(a: Floats, o: Floats) -> None:
     """Write a / (1 + |a|)."""
     for i in range(BLOCK):
@@ -98,7 +91,7 @@ def squash(a: Floats, o: Floats) -> None:
         o[i] = x / (1.0 + abs(x))
 
 
-@njit
+@inlined
 def positive(a: Floats, o: Floats) -> None:
     """Write a where above 0, else 0."""
     for i in range(BLOCK):
@@ -106,7 +99,7 @@ def positive(a: Floats, o: Floats) -> None:
         o[i] = 0.0 if x <= 0.0 else x
 
 
-@njit
+@inlined
 def scaled(a: Floats, factor: float, plus: float, o: Floats) -> None:
     """Write factor * a + plus (one of them neutral)."""
     for i in range(BLOCK):
@@ -114,7 +107,7 @@ def scaled(a: Floats, factor: float, plus: float, o: Floats) -> None:
         o[i] = v if abs(v) <= LARGEST else np.nan
 
 
-@njit
+@inlined
 def clip(a: Floats, limit: float, o: Floats) -> None:
     """Write `a` held within -|limit| and |limit|."""
     limit = abs(limit)
@@ -125,7 +118,7 @@ def clip(a: Floats, limit: float, o: Floats) -> None:
         o[i] = w if x == x else np.nan
 
 
-@njit
+@inlined
 def greater(a: Floats, b: Floats, o: Floats) -> None:
     """Write a > b."""
     for i in range(BLOCK):
@@ -134,7 +127,7 @@ def greater(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if (x == x) & (y == y) else np.nan
 
 
-@njit
+@inlined
 def above(a: Floats, level: float, o: Floats) -> None:
     """Write a > level."""
     for i in range(BLOCK):
@@ -143,7 +136,7 @@ def above(a: Floats, level: float, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def below(a: Floats, level: float, o: Floats) -> None:
     """Write a < level."""
     for i in range(BLOCK):
@@ -152,7 +145,7 @@ def below(a: Floats, level: float, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def between(a: Floats, low: float, high: float, o: Floats) -> None:
     """Write low <= a <= high."""
     for i in range(BLOCK):
@@ -161,7 +154,7 @@ def between(a: Floats, low: float, high: float, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def within(a: Floats, first: float, last: float, o: Floats) -> None:
     """Write first <= clock <= last; where first > last the span runs round the end of the day or week."""
     if first <= last:
@@ -173,21 +166,21 @@ def within(a: Floats, first: float, last: float, o: Floats) -> None:
         o[i] = v if x == x else np.nan
 
 
-@njit
+@inlined
 def both(a: Floats, b: Floats, o: Floats) -> None:
     """Write a and b."""
     for i in range(BLOCK):
         o[i] = a[i] * b[i]
 
 
-@njit
+@inlined
 def and_not(a: Floats, b: Floats, o: Floats) -> None:
     """Write a and not b."""
     for i in range(BLOCK):
         o[i] = a[i] * (1.0 - b[i])
 
 
-@njit
+@inlined
 def either(a: Floats, b: Floats, o: Floats) -> None:
     """Write a or b."""
     for i in range(BLOCK):
@@ -195,21 +188,21 @@ def either(a: Floats, b: Floats, o: Floats) -> None:
         o[i] = (x + y) - x * y
 
 
-@njit
+@inlined
 def one_of(a: Floats, b: Floats, o: Floats) -> None:
     """Write a xor b."""
     for i in range(BLOCK):
         o[i] = abs(a[i] - b[i])
 
 
-@njit
+@inlined
 def opposite(a: Floats, o: Floats) -> None:
     """Write not a."""
     for i in range(BLOCK):
         o[i] = 1.0 - a[i]
 
 
-@njit
+@inlined
 def when(mask: Floats, a: Floats, b: Floats, o: Floats) -> None:
     """Write a where the mask is 1, b where it is 0; undefined where the mask is."""
     for i in range(BLOCK):
@@ -218,7 +211,7 @@ def when(mask: Floats, a: Floats, b: Floats, o: Floats) -> None:
         o[i] = v if m == m else np.nan
 
 
-@njit
+@inlined
 def when_both(mask: Floats, a: float, b: float, o: Floats) -> None:
     """Write `when` of two numbers."""
     for i in range(BLOCK):
@@ -227,7 +220,7 @@ def when_both(mask: Floats, a: float, b: float, o: Floats) -> None:
         o[i] = v if m == m else np.nan
 
 
-@njit
+@inlined
 def when_first(mask: Floats, a: float, b: Floats, o: Floats) -> None:
     """Write `when` of a number and a series."""
     for i in range(BLOCK):
@@ -236,7 +229,7 @@ def when_first(mask: Floats, a: float, b: Floats, o: Floats) -> None:
         o[i] = v if m == m else np.nan
 
 
-@njit
+@inlined
 def when_second(mask: Floats, a: Floats, b: float, o: Floats) -> None:
     """Write `when` of a series and a number."""
     for i in range(BLOCK):
@@ -245,7 +238,7 @@ def when_second(mask: Floats, a: Floats, b: float, o: Floats) -> None:
         o[i] = v if m == m else np.nan
 
 
-@njit
+@inlined
 def position(a: Floats, o: Floats) -> None:
     """Write `a` held within -1 and 1."""
     for i in range(BLOCK):
@@ -255,15 +248,8 @@ def position(a: Floats, o: Floats) -> None:
         o[i] = w if x == x else np.nan
 
 
-@njit
-def load(column: Floats, start: int, o: Floats) -> None:
-    """Write rows start to start + 512 of a column; rows that are not there, and infinities, are NaN."""
-    if start >= 0 and start + BLOCK <= len(column):
-        rows = column[start:]
-        for i in range(BLOCK):
-            v = rows[i]
-            o[i] = v if abs(v) <= LARGEST else np.nan
-        return
+@inlined
+def copy(a: Floats, o: Floats) -> None:
+    """Write a."""
     for i in range(BLOCK):
-        row = start + i
-        o[i] = column[row] if 0 <= row < len(column) and abs(column[row]) <= LARGEST else np.nan
+        o[i] = a[i]

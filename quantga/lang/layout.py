@@ -2,8 +2,8 @@
 """Where each node's values lie: places in one work array, given out by liveness.
 
 A node whose past is read by windows keeps the end of each block beside the slots; lags are no nodes at all but places
-further back. Values that nobody reads any more give up their slot, so a population of hundreds works in a few hundred
-kilobytes.
+further back; columns are read where they are, and numbers lie ready for all blocks. Values that nobody reads any more
+give up their slot, so a population of hundreds works in a few hundred kilobytes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from quantga.lang.kernels import (
     FACTOR,
     FIELDS,
     FIRST,
+    HEADER,
     HISTORY,
     OUT,
+    PAST,
     STATE,
     TAIL,
     WHEN_BOTH,
     WHEN_FIRST,
     WHEN_SECOND,
     WINDOW,
+    column_place,
 )
-from quantga.lang.kernels_moments import ROOM
+from quantga.lang.kernels_moments import ROOM, stride_of
 from quantga.lang.ops import BLOCK, K, ema_memory
 
 _SMALL_HISTORY = 512  # a longer past is kept in place, not beside the recycled slots
@@ -55,52 +58,69 @@ class Layout(NamedTuple):
     root: Ints  # [n_programs]
     ready: Ints  # [n_programs]
     size: int  # length of the work array
+    fill: Ints  # [n_fills, 2]: where a number lies ready for all blocks, and over how many places
+    filling: Floats  # [n_fills]: which number
+
+
+class _Nodes(NamedTuple):
+    """What is found out about each node of the graph."""
+
+    row: Ints  # its row, -1 where there is nothing to compute
+    base: Ints  # the node whose values are read: another one for a lag or a number that was there before
+    shift: Ints  # how far back they are read
+    keep: Ints  # bars of the past that are read
+    memory: Ints  # blocks that an exponential mean remembers
+    place: Ints  # where its values lie, once that is known
 
 
 def lay_out(graph: Graph) -> Layout:
     """Give every node of the graph its place. ProgramError where windows reach absurdly far."""
     n = len(graph.kernel)
-    row, base, shift = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    count = _number_rows(graph, row, base, shift)
-    keep, memory = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    longest = _histories(graph, base, shift, keep, memory)
-    if max(int(keep.max(initial=0)), longest, int(memory.max(initial=0)) * BLOCK) > _MAX_HISTORY:
+    found = _Nodes(*(np.zeros(n, np.int64) for _ in _Nodes._fields))
+    longest = _histories(graph, found)
+    keep = found.keep
+    if max(int(keep.max(initial=0)), longest, int(found.memory.max(initial=0)) * BLOCK) > _MAX_HISTORY:
         raise ProgramError("a program looks back further than four million bars; use smaller windows or factors")
+    count = _number_rows(graph, found)
     nodes, numbers = np.zeros((count, FIELDS), np.int64), np.zeros((count, 2))
-    root, ready = np.empty(len(graph.root), np.int64), np.empty(len(graph.root), np.int64)
-    free = _free_at(graph, row, base, count)
+    fill, filling = np.empty((n, 2), np.int64), np.empty(n)
+    free = _free_at(graph, found, count)
     headroom = -(-int(keep[keep <= _SMALL_HISTORY].max(initial=0)) // 8) * 8 + 8
-    room = ROOM * (BLOCK + longest + 1)
-    size = _places(graph, row, base, shift, keep, memory, free, room, headroom, nodes, numbers)
-    for_programs = base[graph.root]
-    root[:] = nodes[row[for_programs], OUT] - shift[graph.root]
-    done = np.concatenate([[0], np.cumsum(row >= 0)])
-    ready[:] = done[graph.ready]
-    return Layout(nodes, numbers, root, ready, size)
+    room = HEADER + ROOM * stride_of(longest, BLOCK)
+    size, fills = _places(graph, found, free, room, headroom, nodes, numbers, fill, filling)
+    base = found.base[graph.root]
+    root = found.place[base] - found.shift[graph.root]
+    ready = np.concatenate([[0], np.cumsum(found.row >= 0)])[graph.ready]
+    return Layout(nodes, numbers, root, ready, size, fill[:fills], filling[:fills])
 
 
 @njit
-def _number_rows(graph: Graph, row: Ints, base: Ints, shift: Ints) -> int:
-    """Number the nodes to be computed; a lag is none, but another node (`base`), `shift` bars back."""
+def _number_rows(graph: Graph, found: _Nodes) -> int:
+    """Number the nodes to be computed: not lags and numbers, nor columns that can be read where they are."""
+    for root in graph.root:
+        if graph.kernel[found.base[root]] == _COLUMN:
+            found.row[found.base[root]] = 1
     count = 0
     for n in range(len(graph.kernel)):
-        base[n], shift[n], row[n] = n, 0, -1
-        if graph.kernel[n] == _LAG:
-            under = graph.children[n, 0]
-            base[n], shift[n] = base[under], shift[under] + int(graph.numbers[n, 0])
-        else:
-            row[n] = count
+        code = graph.kernel[n]
+        in_place = code == _COLUMN and found.row[n] == 0 and found.keep[n] <= PAST
+        found.row[n] = -1
+        if not (in_place or code == _LAG or is_number(code)):
+            found.row[n] = count
             count += 1
     return count
 
 
 @njit
-def _histories(graph: Graph, base: Ints, shift: Ints, keep: Ints, memory: Ints) -> int:
-    """Find how many past bars of each node are read, and the blocks exponential means remember; longest window."""
-    longest = 1
+def _histories(graph: Graph, found: _Nodes) -> int:
+    """Find what lags read, how many past bars of each node are read and what means remember; return the longest window."""
+    longest, (_, base, shift, keep, memory, _) = 1, found
     for n in range(len(graph.kernel)):
         code = graph.kernel[n]
+        base[n] = n
         if code == _LAG:
+            under = graph.children[n, 0]
+            base[n], shift[n] = base[under], shift[under] + int(graph.numbers[n, 0])
             continue
         past = 0
         if code == _EMA or code == _WILDER:
@@ -125,14 +145,16 @@ def _histories(graph: Graph, base: Ints, shift: Ints, keep: Ints, memory: Ints) 
 
 
 @njit
-def _free_at(graph: Graph, row: Ints, base: Ints, count: int) -> Ints:
+def _free_at(graph: Graph, found: _Nodes, count: int) -> Ints:
     """Return, by row, the row from which the place may be given to another."""
+    row, base = found.row, found.base
     free = np.arange(count) + 1
     for n in range(len(graph.kernel)):
         if row[n] >= 0:
             for k in range(3):
-                if graph.children[n, k] >= 0:
-                    under = row[base[graph.children[n, k]]]
+                child = graph.children[n, k]
+                if child >= 0 and row[base[child]] >= 0:
+                    under = row[base[child]]
                     free[under] = max(free[under], row[n] + 1)
     done = 0
     seen = 0
@@ -141,16 +163,18 @@ def _free_at(graph: Graph, row: Ints, base: Ints, count: int) -> Ints:
             done += row[seen] >= 0
             seen += 1
         under = row[base[graph.root[p]]]
-        free[under] = max(free[under], done)
+        if under >= 0:
+            free[under] = max(free[under], done)
     return free
 
 
 @njit
 def _places(
-    graph: Graph, row: Ints, base: Ints, shift: Ints, keep: Ints, memory: Ints, free: Ints, room: int, headroom: int,
-    nodes: Ints, numbers: Floats,
-) -> int:  # fmt: skip
-    """Fill the rows; return the length of the work array: scratch, then slots, then what is kept between blocks."""
+    graph: Graph, found: _Nodes, free: Ints, room: int, headroom: int, nodes: Ints, numbers: Floats, fill: Ints,
+    filling: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """Fill the rows; return the length of the work array (scratch, slots, what is kept) and how many numbers lie ready."""
+    row, keep, memory, place = found.row, found.keep, found.memory, found.place
     count = len(nodes)
     stride = headroom + BLOCK
     slot = np.empty(count, np.int64)
@@ -176,57 +200,91 @@ def _places(
             slots += 1
         next_free[v], freed[free[v]] = freed[free[v]], v
     end = room + slots * stride
+    fills = 0
     for n in range(len(row)):
-        v = row[n]
+        v, past = row[n], _lines(keep[n])
         if v < 0:
+            if is_number(graph.kernel[n]):
+                end, fills = _lay_number(graph, n, past, end, fills, place, fill, filling)
+            elif graph.kernel[n] == _COLUMN:
+                place[n] = column_place(int(graph.numbers[n, 0]), 0)
             continue
         nodes[v, TAIL] = -1
         nodes[v, HISTORY] = keep[n]
         if slot[v] < 0:
-            nodes[v, OUT] = end + keep[n]
-            end += keep[n] + BLOCK
+            place[n] = end + past
+            end += past + BLOCK
         else:
-            nodes[v, OUT] = room + slot[v] * stride + headroom
+            place[n] = room + slot[v] * stride + headroom
             if keep[n]:
                 nodes[v, TAIL] = end
-                end += keep[n]
+                end += past
+        nodes[v, OUT] = place[n]
         if memory[n]:
             nodes[v, STATE] = end
-            end += 2 * memory[n]
+            end += _lines(2 * memory[n])
     for n in range(len(row)):
         if row[n] >= 0:
-            _fill_row(graph, n, row, base, shift, memory[n], nodes, numbers)
-    return end
+            _fill_row(graph, n, found, nodes, numbers)
+    return end, fills
 
 
 @njit
-def _fill_row(
-    graph: Graph, n: int, row: Ints, base: Ints, shift: Ints, memory: int, nodes: Ints, numbers: Floats
-) -> None:
-    v, code = row[n], graph.kernel[n]
+def _lines(values: int) -> int:
+    """Return the number of values in as many whole cache lines."""
+    return (values + 7) // 8 * 8
+
+
+@njit
+def _lay_number(
+    graph: Graph, n: int, past: int, end: int, fills: int, place: Ints, fill: Ints, filling: Floats
+) -> tuple[int, int]:
+    """Give a number the place of an equal one, or one of its own; return the new end and how many there are."""
+    value = graph.numbers[n, 0]
+    for other in range(fills):
+        equal = filling[other] == value or (filling[other] != filling[other] and value != value)
+        if equal and fill[other, 1] >= past + BLOCK:
+            place[n] = fill[other, 0] + fill[other, 1] - BLOCK
+            return end, fills
+    place[n] = end + past
+    fill[fills, 0], fill[fills, 1], filling[fills] = end, past + BLOCK, value
+    return end + past + BLOCK, fills + 1
+
+
+@njit
+def _fill_row(graph: Graph, n: int, found: _Nodes, nodes: Ints, numbers: Floats) -> None:
+    v, code, place = found.row[n], graph.kernel[n], found.place
     nodes[v, CODE] = code
     for k in range(3):
         child = graph.children[n, k]
-        nodes[v, FIRST + k] = nodes[row[base[child]], OUT] - shift[child] if child >= 0 else nodes[v, OUT]
+        if child < 0:
+            nodes[v, FIRST + k] = nodes[v, OUT]
+        elif place[found.base[child]] >= 0:
+            nodes[v, FIRST + k] = place[found.base[child]] - found.shift[child]
+        else:
+            nodes[v, FIRST + k] = place[found.base[child]] + found.shift[child]
     numbers[v] = graph.numbers[n]
-    if code == _EMA or code == _WILDER:
+    if code == _COLUMN:
+        nodes[v, FIRST] = column_place(int(graph.numbers[n, 0]), 0)
+    elif code == _EMA or code == _WILDER:
         window = int(graph.numbers[n, 0])
-        nodes[v, CODE], nodes[v, WINDOW], nodes[v, FACTOR] = _EMA, window, memory
+        nodes[v, CODE], nodes[v, WINDOW], nodes[v, FACTOR] = _EMA, window, found.memory[n]
         numbers[v, 0] = 2.0 / (window + 1.0) if code == _EMA else 1.0 / window
     elif code == _EVERY:
         nodes[v, WINDOW], nodes[v, FACTOR] = 1, int(graph.numbers[n, 0])
     elif code == _HIGHER:
         nodes[v, FACTOR], nodes[v, WINDOW] = int(graph.numbers[n, 0]), int(graph.numbers[n, 1])
-    elif code > _EVERY or code == _COLUMN:
+    elif code > _EVERY:
         nodes[v, WINDOW] = int(graph.numbers[n, 0])
     elif code == _WHEN:
         then, other = graph.children[n, 1], graph.children[n, 2]
-        first, second = _constant(graph.kernel[then]), _constant(graph.kernel[other])
+        first, second = is_number(graph.kernel[then]), is_number(graph.kernel[other])
         numbers[v, 0], numbers[v, 1] = graph.numbers[then, 0], graph.numbers[other, 0]
         if first or second:
             nodes[v, CODE] = WHEN_BOTH if first and second else (WHEN_FIRST if first else WHEN_SECOND)
 
 
 @njit
-def _constant(code: int) -> bool:
+def is_number(code: int) -> bool:
+    """Tell whether a node's values are one number throughout."""
     return code == _CONSTANT or _LONG <= code <= _HOLD or code == _SCALE_LEVEL
