@@ -18,7 +18,7 @@ from quantga.lang.evaluate import BLOCK, Plan, buffers, column_matrix, plan, run
 from quantga.lang.genes import Genes
 from quantga.lang.jit import njit
 from quantga.lang.kinds import Kind
-from quantga.lang.ops import BY_NAME, Op
+from quantga.lang.ops import BY_NAME, OPS, K, Op
 from quantga.lang.program import Program, Token, level, window
 
 WINDOW = 20
@@ -67,7 +67,7 @@ def operator_costs(bars: Bars) -> dict[str, float]:
         arguments = [_argument(kind, place) for place, kind in enumerate(op.args)]
         program = Program((op.code, *(token for one in arguments for token in one)))
         if program.columns <= {*bars.columns, "hour", "weekday"}:
-            below = [Program(one) for one in dict.fromkeys(arguments) if _is_series(one[0])]
+            below = [Program(one) for one in dict.fromkeys(arguments) if _is_series(one[0]) and _is_computed(one[0])]
             spent = _copies_seconds([program], bars) - _copies_seconds(below, bars)
             found[name] = max(0.0, spent / len(bars) * 1e9)
     return dict(sorted(found.items(), key=lambda item: -item[1]))
@@ -91,6 +91,12 @@ def _copies_seconds(programs: list[Program], bars: Bars) -> float:
 
 def _is_series(token: Token) -> bool:
     return isinstance(token, int) and token < 10_000
+
+
+def _is_computed(token: Token) -> bool:
+    """Tell whether an argument takes time of its own: columns and numbers are read where they are."""
+    op = OPS[token] if isinstance(token, int) else None
+    return op is not None and op.meaning not in {K.COLUMN, K.LONG, K.SHORT}
 
 
 def _argument(kind: Kind, place: int) -> tuple[Token, ...]:

@@ -22,8 +22,9 @@ from numba.core.caching import UserProvidedCacheLocator
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FLOORS = ("lang", "engine", "trust")  # each may call compiled code of itself and of those before it
-_STALE_DAYS = 14
 _DAY_SECONDS = 86_400.0
+_KEPT_DAYS = 30  # a folder that no process has opened for so long is removed
+_KEPT_SPARE = 6  # and, after a day, one that is not among so many opened last of its floor
 
 
 @cache
@@ -46,12 +47,49 @@ def cache_directory(module: str = "quantga.trust") -> Path:
     return Path(base) / "quantga" / f"jit-{floor}-{_digest(floors)}"
 
 
+@cache
+def _opened(folder: Path) -> Path:
+    """Make sure that the folder is there and marked as used now; a new one first makes room for itself."""
+    if not folder.is_dir():
+        remove_stale(folder.parent, time.time())
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # another user's, or read-only: what is in it can still be loaded
+        os.utime(folder)
+    return folder
+
+
+def remove_stale(base: Path, now: float) -> list[Path]:
+    """Remove folders of compiled code that no process has opened lately; return them.
+
+    A process that runs on one of them compiles anew what it has not loaded yet.
+    """
+    kinds: dict[str, list[tuple[float, Path]]] = {}
+    for folder in base.glob("jit-*"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes them too
+            kinds.setdefault(folder.name.rpartition("-")[0], []).append((now - folder.stat().st_mtime, folder))
+    gone: list[Path] = []
+    for aged in kinds.values():
+        for place, (age, folder) in enumerate(sorted(aged)):
+            if age > _KEPT_DAYS * _DAY_SECONDS or (place >= _KEPT_SPARE and age > _DAY_SECONDS):
+                shutil.rmtree(folder, ignore_errors=True)
+                gone.append(folder)
+    return gone
+
+
 class DigestLocator(UserProvidedCacheLocator):
     """Tells Numba to keep a function's code in its floor's folder, wherever its source lies."""
 
     def __init__(self, function: Callable[..., Any], source: str) -> None:
         super().__init__(function, source)  # type: ignore[no-untyped-call]
-        self._cache_path = str(cache_directory(function.__module__))
+        self._folder = cache_directory(function.__module__)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder, once per process."""
+        _opened(self._folder)
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self._folder)
 
 
 @contextlib.contextmanager
@@ -74,10 +112,9 @@ def njit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Let compiled code take in `function` where it is called: no code of its own, so nothing is compiled twice."""
-    taken_in: Callable[P, R] = numba.njit(
-        fastmath=False, error_model="numpy", no_cfunc_wrapper=True
-    )(function)
+    """Compile `function` as a part of what calls it; it has no place in the cache of its own."""
+    options: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "no_cfunc_wrapper": True}
+    taken_in: Callable[P, R] = numba.njit(**options)(function)
     return taken_in
 
 

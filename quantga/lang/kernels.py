@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0911, PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714, SIM109  # compiled: see kernels_moments
+# ruff: noqa: PLR1714, SIM109  # compiled: see kernels_moments
 """The interpreter: computes the nodes of a plan for one block of 512 bars, each by its kernel.
 
 Everything lies in one work array, so that a population's values of a block stay in the processor's caches; columns are
@@ -140,7 +140,8 @@ def _run(
 def _operand(work: Floats, columns: Floats, width: int, row: int, place: int) -> Floats:
     column = (-1 - place) >> _COLUMN_BITS
     offset = (-1 - place) & ((1 << _COLUMN_BITS) - 1)
-    return at(work, place) if place >= 0 else at(columns, column * width + row + offset)
+    found: Floats = at(work, place) if place >= 0 else at(columns, column * width + row + offset)
+    return found
 
 
 @inlined

@@ -1,4 +1,4 @@
-# ruff: noqa: FURB136, PLR0913, PLR0917  # min, max and `in` compile to other code, or say nothing of NaN
+# ruff: noqa: FURB136  # min, max and `in` compile to other code, or say nothing of NaN
 """Largest, smallest, their age, and ranks over windows: comparisons alone, so exact by nature.
 
 Conventions as in kernels_moments: pointers; `x` holds `rows + window - 1` values, `out` takes `rows`, `room` is scratch.

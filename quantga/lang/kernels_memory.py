@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0124, PLR0913, PLR0917  # min, max and `in` compile to other code, or say nothing of NaN
+# ruff: noqa: PLR0124  # min, max and `in` compile to other code, or say nothing of NaN
 """Exponential means with a finite memory, and views of completed higher bars.
 
 An exponential mean remembers whole blocks: each block leaves behind its own weighted sum, and the state at a block's

@@ -1,4 +1,4 @@
-# ruff: noqa: FURB136, PLR0913, PLR0917  # min, max and `in` compile to other code, or say nothing of NaN
+# ruff: noqa: FURB136  # min, max and `in` compile to other code, or say nothing of NaN
 """Sums and moments over windows that carry no rounding along, though each costs about what a running window does.
 
 A block's rows are cut into chunks of a window's length. All windows that begin in one chunk hold its last value, the

@@ -242,7 +242,7 @@ def _lay_number(
     """Give a number the place of an equal one, or one of its own; return the new end and how many there are."""
     value = graph.numbers[n, 0]
     for other in range(fills):
-        equal = filling[other] == value or (filling[other] != filling[other] and value != value)
+        equal = filling[other] == value or (np.isnan(filling[other]) and np.isnan(value))
         if equal and fill[other, 1] >= past + BLOCK:
             place[n] = fill[other, 0] + fill[other, 1] - BLOCK
             return end, fills
