@@ -28,7 +28,7 @@ def program() -> str | None:
 class Weed:
     """One server on ports of its own; `endpoint` is its address."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         identities = [
@@ -36,7 +36,7 @@ class Weed:
             for (key, secret), actions in _ACTIONS.items()
         ]
         (folder / "s3.json").write_text(json.dumps({"identities": identities}))
-        self.ports = _free_ports(4)
+        self.ports = [*([port] if port else []), *_free_ports(4)][:4]
         self.endpoint = f"http://127.0.0.1:{self.ports[0]}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -94,3 +94,26 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def main() -> None:
+    """Serve until interrupted, with a bucket to begin with; what was stored stays in the folder."""
+    import boto3
+
+    server = Weed(Path(".quantga/s3").absolute(), 8333)
+    server.start()
+    given = dict(zip(("aws_access_key_id", "aws_secret_access_key"), KEYS, strict=True))
+    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1", **given)
+    if "quantga" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket="quantga")
+    print(f"export AWS_ACCESS_KEY_ID={KEYS[0]} AWS_SECRET_ACCESS_KEY={KEYS[1]}")
+    print(f"export QUANTGA_STORE__PATH='s3://quantga/lab?endpoint={server.endpoint}'", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        server.kill()
+
+
+if __name__ == "__main__":
+    main()
