@@ -43,6 +43,7 @@ class Recorder:
     _frames: dict[_Key, list[tuple[int, bytes]]] = field(default_factory=dict)
     _files: dict[_Key, EnvelopeWriter] = field(default_factory=dict)
     _waiting: int = 0
+    _writing: asyncio.Future[None] | None = None
 
     def put(self, wall: int, channel: str, coin: str, raw: bytes) -> None:
         """Take a frame that came at `wall` (ns)."""
@@ -63,10 +64,17 @@ class Recorder:
         """Write what waits, in a thread of its own; end the files of hours that are over."""
         taken, self._frames, self._waiting = self._frames, {}, 0
         if taken:
-            await asyncio.to_thread(self._write, taken)
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, taken))
+            await asyncio.shield(self._writing)
+
+    async def finish(self) -> None:
+        """Wait for a write under way, then close; a write cannot be cancelled."""
+        if self._writing is not None:
+            await self._writing
+        self.close()
 
     def close(self) -> None:
-        """Write what waits, and end all files."""
+        """Write what waits, and end all files; `finish` does so where a flush may be under way."""
         taken, self._frames, self._waiting = self._frames, {}, 0
         self._write(taken)
         for key in list(self._files):

@@ -141,7 +141,7 @@ class Stream:
             for task in self._asking:
                 task.cancel()
             if self._recorder is not None:
-                self._recorder.close()
+                await self._recorder.finish()
 
     async def _check(self) -> None:
         """Wait for the venue's metadata; the venue cuts a socket that names an unknown coin."""

@@ -19,6 +19,7 @@ from quantga.venue.hyperliquid.client import Hyperliquid
 from quantga.venue.hyperliquid.rest import Rest
 from quantga.venue.hyperliquid.weights import actual
 from quantga.venue.protocol import Network
+from quantga.venue.sockets import SocketLimits
 from tests.exchange.conftest import Venue, walk, write_bars
 
 MINUTE = 60_000
@@ -70,7 +71,7 @@ async def feed_until(venue, plan, until, acts=()):
 
 
 async def test_against_the_exchange_with_faults(venue, tmp_path):
-    timing = Timing(stale=1.5, ping=1.0, pong=2.0, pause=0.1, longest=0.5)
+    timing = Timing(stale=1.5, ping=1.0, pong=2.0, pause=0.1, longest=0.5, limits=SocketLimits(new_a_minute=10**6))
     plan = Plan(venue.url, ("BTC", "ETH"), ("1m", "5m"), history=5, timing=timing, rules=RULES, record=tmp_path / "rec")
     acts = [
         (2.0, lambda: venue.fault("duplicate", count=30)),

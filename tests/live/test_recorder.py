@@ -112,3 +112,27 @@ async def test_frames_put_while_a_flush_runs_are_not_lost(tmp_path, count):
     recorder.close()
     path = tmp_path / "market_data/20260401/10/bbo/BTC.lz4"
     assert len(list(read(path))) == count * 100 + count
+
+
+async def test_a_cancelled_flush_is_waited_for(tmp_path, monkeypatch):
+    import time
+
+    recorder = Recorder(tmp_path)
+    write = Recorder._write
+
+    def slowly(self, taken):
+        time.sleep(0.2)
+        write(self, taken)
+
+    monkeypatch.setattr(Recorder, "_write", slowly)
+    for k in range(100):
+        recorder.put(T0 + k, "bbo", "BTC", frame(k))
+    task = asyncio.ensure_future(recorder.flush())
+    await asyncio.sleep(0.05)
+    recorder.put(T0 + 100, "bbo", "BTC", frame(100))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await recorder.finish()
+    path = tmp_path / "market_data/20260401/10/bbo/BTC.lz4"
+    assert [one.frame["data"]["time"] for one in read(path)] == list(range(101))
+    assert recorder.written.files == 1
