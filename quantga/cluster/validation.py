@@ -190,10 +190,22 @@ def _concluded(made: Material) -> Validation:
         (place, outcome) for place, outcome in enumerate(verdict.outcomes) if outcome.promoted and outcome.forecast
     ]
     ids = [keep_strategy(case.lake, _strategy(made, place, outcome, head)) for place, outcome in promoted]
-    record = {**found, "strategies": ids, "ledger": head.record}
+    record = {**rounded(found), "strategies": ids, "ledger": head.record}
     case.lake.put_table(f"{folder}/{RECORDS}", records(made))
     case.lake.put_json(f"{folder}/{FILE}", record)
     return Validation(case.run, read_validation(case.lake, case.run), new=True)
+
+
+def rounded(value: Any) -> Any:
+    """Return plain data with floats to twelve digits: sums over large arrays differ in the last ones from process to process."""
+    match value:
+        case float():
+            return float(f"{value:.12g}")
+        case dict():
+            return {key: rounded(one) for key, one in value.items()}
+        case list() | tuple():
+            return [rounded(one) for one in value]
+    return value
 
 
 def _strategy(made: Material, place: int, outcome: Outcome, head: Head) -> Strategy:
@@ -254,8 +266,9 @@ def _kept(lake: Lake, run: str, terms: Terms) -> Validation | None:
         return None
     _require_chain(lake)
     record = read_validation(lake, name)
-    if record["terms"] != asdict(terms):
-        was = ", ".join(f"{key}={value}" for key, value in record["terms"].items() if value != asdict(terms)[key])
+    then, now = asdict(Terms(**record["terms"])), asdict(terms)
+    if then != now:
+        was = ", ".join(f"{key}={value}" for key, value in then.items() if value != now[key])
         raise ConfigError(
             f"run {name} was validated before, with {was}: that answer stands. `quantga validate {name}` under the same terms shows it"
         )

@@ -53,7 +53,8 @@ class Moments:
 def moments(returns: Floats) -> Moments:
     """Return the moments of `returns`, float64[n] without NaN.
 
-    As in `engine.metrics`: the sample standard deviation (n - 1), skewness and kurtosis corrected for their bias.
+    As in `engine.metrics`: the sample standard deviation (n - 1), skewness and kurtosis corrected for their bias. Sums are exact,
+    so that the same returns give the same bits in every process, whatever the alignment of their arrays.
 
     Raises:
         DataError: fewer than four returns, a NaN among them, or no variation: there is no ratio.
@@ -62,21 +63,27 @@ def moments(returns: Floats) -> Moments:
         raise DataError(f"a Sharpe ratio with its error needs at least four returns, there are {len(returns)}")
     if not np.isfinite(returns).all():
         raise DataError("the returns hold a NaN or an infinity: leave absent days out")
-    mean = float(np.mean(returns))
+    mean = exact_mean(returns)
     about = returns - mean
-    variance = float(np.mean(about * about))
+    squares = about * about
+    variance = exact_mean(squares)
     if variance <= (1e-14 * max(abs(mean), 1e-300)) ** 2:
         raise DataError("the returns do not vary: there is no Sharpe ratio")
     n = len(returns)
-    skew = float(np.mean(about**3)) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
-    excess = float(np.mean(about**4)) / variance**2 - 3
+    skew = exact_mean(squares * about) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    excess = exact_mean(squares * squares) / variance**2 - 3
     return Moments(
         sharpe=mean / math.sqrt(variance * n / (n - 1)),
         skew=skew,
         kurtosis=(n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6) + 3,
         periods=n,
-        autocorrelation=float(np.sum(about[1:] * about[:-1])) / (variance * n),
+        autocorrelation=math.fsum((about[1:] * about[:-1]).tolist()) / (variance * n),
     )
+
+
+def exact_mean(values: Floats) -> float:
+    """Return the mean of `values`, float64[n], n > 0, from their exact sum."""
+    return math.fsum(values.tolist()) / len(values)
 
 
 def sharpe_variance(m: Moments, at: float, version: Version = "2012") -> float:

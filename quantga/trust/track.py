@@ -21,6 +21,7 @@ from quantga.lang.bars import DAY_MS, Bars, Floats, Ints
 from quantga.lang.evaluate import evaluate
 from quantga.lang.program import Program
 from quantga.trust.overfitting import Panel
+from quantga.trust.sharpe import exact_mean
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _one(record: Backtest, bars: Bars, costs: Costs, window: tuple[int, int]) ->
     returns = np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1.0
     inside = (days.number >= window[0]) & (days.number < window[1])
     held = (record.time >= window[0] * DAY_MS) & (record.time < window[1] * DAY_MS) & bars.present
-    drift = float(record.position[held].mean()) * float(days.net[inside].mean()) if inside.any() and held.any() else 0.0
+    drift = exact_mean(record.position[held]) * exact_mean(days.net[inside]) if inside.any() and held.any() else 0.0
     closed = np.asarray(record.trades["exit_time"].cast("int64").to_numpy(), dtype=np.int64)
     count = int(((closed >= window[0] * DAY_MS) & (closed < window[1] * DAY_MS)).sum())
     return Track(days.number[inside], returns[inside], returns[inside] - drift, count)
