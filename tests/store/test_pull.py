@@ -107,7 +107,16 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(url, *more, coins="BTC", interval="1h", store="lake"):
-        words = ["data", "pull", "--symbols", coins, "--interval", interval, "--store", str(tmp_path / store)]
+        words = [
+            "data",
+            "pull",
+            "--symbols",
+            coins,
+            "--interval",
+            interval,
+            "--store",
+            store if "://" in store else str(tmp_path / store),
+        ]
         with pytest.raises(SystemExit) as left:
             sys.exit(main([*words, *(["--venue-url", url] if url else []), "--json", *more]))
         out, err = capsys.readouterr()
@@ -390,6 +399,13 @@ def test_networks_are_filed_apart(run, exchange, tmp_path, network):
     code, found, _ = run(exchange.url, "--network", network)
     assert code == 0
     assert found["venue"] == {"mainnet": "hyperliquid", "testnet": "hyperliquid_testnet"}[network]
+
+
+def test_into_a_bucket(run, exchange, whole, bucket):
+    code, found, said = run(exchange.url, store=bucket)
+    assert code == 0, said
+    assert found["dataset"] == whole["dataset"]
+    assert metadata.metadata_at(open_lake(bucket), "hyperliquid_paper", 2**42).meta().asset("BTC").size_decimals == 5
 
 
 META = {"universe": [{"name": name, "szDecimals": 2, "maxLeverage": 10} for name in ("BTC", "ETH")]}

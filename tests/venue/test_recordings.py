@@ -295,3 +295,10 @@ def test_a_hostile_frame_is_unknown(frame):
 
 def test_a_new_channel_is_no_error():
     assert frames.parse({"channel": "l2", "data": "eJw="}).channel == "l2"
+
+
+def test_what_tells_fills_apart(recordings):
+    row = json.loads((recordings / "info_http" / "nautilus_http_user_fills_dust_conversion.json").read_text())[0]
+    other = [{**row, "tid": 1}, {**row, "coin": "JUP"}, {**row, "oid": 1}, {**row, "time": row["time"] + 1}]
+    assert len(answers.parse("userFills", [row, *other, row, *other])) == 5
+    assert len(answers.parse("userFills", [row, {**row, "cloid": "0x" + "0a" * 16}])) == 1

@@ -27,7 +27,7 @@ from quantga.venue.market import Book, Level
 MINUTE = 60_000
 HOUR = 3_600_000
 CONTEXT = {"open_interest": "open_interest", "premium": "premium", "mark_px": "mark", "oracle_px": "oracle"}
-"""Columns of the contexts that are kept, and what they are called in programs ($open_interest, $premium, …)."""
+"""Columns of the contexts that are kept, and what they are called in the store."""
 _ABSENT = ["", "null", "NaN"]
 
 
