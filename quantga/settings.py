@@ -68,8 +68,8 @@ class Search(_Section):
 
     seed: Annotated[int, Field(ge=0)] = 1
     islands: Annotated[int, Field(ge=1, le=256)] = 4
-    population: Annotated[int, Field(ge=4, le=100_000)] = 128
-    generations: Annotated[int, Field(ge=1, le=100_000)] = 20
+    population: Annotated[int, Field(ge=4, le=100_000)] = 96
+    generations: Annotated[int, Field(ge=1, le=100_000)] = 8
     selection: Literal["nsga2", "tournament", "lexicase"] = "nsga2"
     crossover: Annotated[float, Field(ge=0, le=1)] = 0.6
     mutation: Annotated[float, Field(ge=0, le=1)] = 0.35

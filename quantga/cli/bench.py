@@ -1,4 +1,4 @@
-"""`quantga bench`: measure the engine, a whole search, the cluster, and the request budget, on this machine, now."""
+"""`quantga bench`: measure the engine, a whole search, the cluster, the request budget, and how often the pipeline is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quantga.lang.bars import Bars
 
 bench_app = typer.Typer(
-    no_args_is_help=True, help="Measure: the engine, a whole search, the cluster, the request budget."
+    no_args_is_help=True, help="Measure: the engine, a whole search, the cluster, the request budget, honesty."
 )
 
 QuickOption = Annotated[bool, typer.Option("--quick", help="A smaller measurement, in a minute or two.")]
@@ -77,6 +77,69 @@ def exchange(quick: QuickOption = False, json: JsonOption = False) -> None:
     from quantga.exchange.bench import measure
 
     _give("exchange", measure(*((600, 100) if quick else (3000, 500))), json=json)
+
+
+@bench_app.command("honesty")
+def honesty(
+    quick: QuickOption = False,
+    json: JsonOption = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Parquet of hourly bars: adds families of real data.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. 1 stays in this one. Default: every core.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where checkpoints are kept, one file per market.")
+    ] = Path("honesty"),
+    merge: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Checkpoints of others, read too. Repeatable.")
+    ] = None,
+    table: Annotated[bool, typer.Option("--table", help="Run nothing: count the checkpoints.")] = False,
+    most: Annotated[int | None, typer.Option(min=1, help="Stop after this many markets of the fixed order.")] = None,
+    families: Annotated[
+        str, typer.Option(help="gbm,ar1,…: only these, so that several machines can share the work. Default: all.")
+    ] = "",
+    library: Annotated[
+        int | None, typer.Option(min=19, help="Surrogate searches shared by markets alike. Default: 99, quick: 39.")
+    ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="Each market's own surrogate searches: many times the work.")
+    ] = False,
+) -> None:
+    """Validate what searches find on markets of which the truth is known, and count how often the answer is wrong."""
+    from quantga.bench.honesty import Terms, measure
+
+    terms = Terms(quick, data, folder, tuple(merge or ()), workers, table, most, own, _names(families), library)
+    found = measure(terms, say)
+    if json:
+        give_json(found)
+    else:
+        _tell_honesty(found)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _tell_honesty(found: dict[str, Any]) -> None:
+    """Tell shares as `count of n (low-high %)`."""
+    rows = [(name, _told(value)) for name, value in _flat_shares(found)]
+    give_table("honesty", ("figure", "value"), rows)
+
+
+def _flat_shares(values: dict[str, Any], before: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for name, value in values.items():
+        deeper = isinstance(value, dict) and set(value) != {"count", "of", "low", "high"}
+        rows += _flat_shares(value, f"{before}{name} ") if deeper else [(f"{before}{name}", value)]
+    return rows
+
+
+def _told(value: object) -> object:
+    if isinstance(value, dict):
+        return f"{value['count']} of {value['of']} ({100 * value['low']:.1f} to {100 * value['high']:.1f} %)"
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def _bars(path: Path | None) -> Bars | None:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from statistics import median
 from typing import Any, Protocol
 
@@ -20,9 +21,9 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancell
 from quantga.cluster.connect import workers_of
 from quantga.cluster.task import Appraise, Market, Parcel, Verdicts, appraise_batch, task_bytes
 from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraiser
-from quantga.engine.metrics import MAX_DRAWDOWN
+from quantga.engine.metrics import ALPHA_SHARPE, KURTOSIS, MAX_DRAWDOWN, N_DAYS, SKEW
 from quantga.errors import ClusterError, QuantgaError
-from quantga.evolve.select import Appraisal
+from quantga.evolve.select import Appraisal, Record, complexity, merit
 from quantga.lang.evaluate import TILE
 from quantga.lang.program import Program
 from quantga.settings import Cluster
@@ -224,21 +225,25 @@ def _largest_node() -> int:
 
 
 def appraisals(programs: Sequence[Program], verdicts: Verdicts | Appraisals) -> list[Appraisal]:
-    """Return what programs are worth, one by one, from the arrays of a batch."""
-    drawdowns = np.abs(verdicts.figures[:, MAX_DRAWDOWN]).tolist()
+    """Return what programs are worth to a search, one by one, from the arrays of a batch.
+
+    The score is the search's own (`evolve.select.merit`), not that of the slices; failures keep the worst.
+    """
     columns = (
-        verdicts.score.tolist(),
-        drawdowns,
+        verdicts.figures[:, (ALPHA_SHARPE, SKEW, KURTOSIS, N_DAYS)].tolist(),
+        np.abs(verdicts.figures[:, MAX_DRAWDOWN]).tolist(),
         verdicts.behaviour.tolist(),
         verdicts.failure.tolist(),
         verdicts.cases.tolist(),
     )
-    return [
-        Appraisal(program, score, drawdown, behaviour, FAILURES[failure], tuple(cases), figures)
-        for program, score, drawdown, behaviour, failure, cases, figures in zip(
-            programs, *columns, verdicts.figures, strict=True
-        )
-    ]
+    found = []
+    for program, record, drawdown, behaviour, failure, cases, figures in zip(
+        programs, *columns, verdicts.figures, strict=True
+    ):
+        score = float("-inf") if failure else merit(Record(*record), complexity(program))
+        why = FAILURES[failure] or ("" if isfinite(score) else "its daily returns say nothing")
+        found.append(Appraisal(program, score, drawdown, behaviour, why, tuple(cases), figures))
+    return found
 
 
 def _cause(error: RayTaskError, batch: _Batch) -> Exception:

@@ -110,7 +110,7 @@ def plan_of(settings: Settings, market: Mapping[str, Bars]) -> Plan:
         search.migrate_every,
         search.migrants,
         search.tuned,
-        _classics(vocabulary) if search.classics else (),
+        classics=_classics(vocabulary) if search.classics else (),
     )
 
 

@@ -18,7 +18,7 @@ from ray.exceptions import RayError, RayTaskError
 from quantga.cluster.fan_out import Inline, appraisals
 from quantga.cluster.ground import plan_of, trial_of
 from quantga.cluster.rounds import rounds
-from quantga.engine.appraise import appraise_market
+from quantga.engine.appraise import appraiser
 from quantga.errors import ClusterError, QuantgaError
 from quantga.evolve.islands import Island, State, champions
 from quantga.evolve.select import Appraisal
@@ -42,9 +42,10 @@ def whole_search(market: Market, settings: Settings) -> tuple[State, int]:
     """Run the search that `settings` describe on a market, in this process; return its last state and its trials."""
     plan, trial = plan_of(settings, market), trial_of(settings)
     known: dict[Program, Appraisal] = {}
+    judge = appraiser(market, trial)
 
     def appraise(programs: Sequence[Program]) -> list[Appraisal]:
-        return appraisals(programs, appraise_market(programs, market, trial))
+        return appraisals(programs, judge(programs))
 
     state = State(tuple(Island(number) for number in range(plan.islands)))
     for done in rounds(plan, state, known, Inline(appraise)):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quantga.evolve.select import Appraisal, Member, Selection, by_score, distinct, fronts, picker, ranked
+from quantga.evolve.sketches import sketch
 from quantga.evolve.vary import Vocabulary, cross, fresh, mutate, tune
 from quantga.lang.program import Program
 from quantga.streams import dice
@@ -32,7 +33,8 @@ class Plan:
 
     population: per island, and children per generation. fresh: share of the children that are drawn anew; three times that
     share of the places is kept for the young. tuned: how many of the best have their constants tuned each generation.
-    classics: well-known rules among the first programs.
+    sketches: share of the newcomers that are sketches; the others are random trees. classics: well-known rules among the
+    first programs.
     """
 
     vocabulary: Vocabulary
@@ -47,6 +49,7 @@ class Plan:
     migrate_every: int = 5
     migrants: int = 5
     tuned: int = 2
+    sketches: float = 0.7
     classics: tuple[Program, ...] = ()
 
 
@@ -159,7 +162,7 @@ def _children(plan: Plan, island: Island, members: list[Member]) -> Iterable[Chi
     for slot in range(len(born), slots):
         chance = dice(plan.seed, "breed", island.number, island.generation, slot)
         if pick is None or slot >= slots - newcomers:
-            yield new(Child(fresh(plan.vocabulary, chance), 0))
+            yield new(Child(_newcomer(plan, chance), 0))
             continue
         first_parent, second_parent = pick(chance), pick(chance)
         child = _offspring(plan, first_parent, second_parent, chance)
@@ -168,6 +171,11 @@ def _children(plan: Plan, island: Island, members: list[Member]) -> Iterable[Chi
                 break
             child = replace(child, program=mutate(plan.vocabulary, child.program, chance))
         yield new(child)
+
+
+def _newcomer(plan: Plan, chance: random.Random) -> Program:
+    draw = sketch if chance.random() < plan.sketches else fresh
+    return draw(plan.vocabulary, chance)
 
 
 def _first(plan: Plan, island: Island) -> list[tuple[Program, int]]:

@@ -6,6 +6,7 @@ DEAP's tournaments and lexicase draw from the module-wide generator, so those ar
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,16 @@ from deap.tools.emo import assignCrowdingDist
 from numpy.typing import NDArray
 
 from quantga.evolve.sizing import NEUTRAL, genes_in_use
+from quantga.evolve.tree import pieces
 from quantga.lang.genes import Genes
 from quantga.lang.program import Program
 
 type Selection = Literal["nsga2", "tournament", "lexicase"]
 type Picker = Callable[[random.Random], "Member"]
+
+PARSIMONY = 0.08
+"""What one piece of complexity takes off a score, in errors of a year's Sharpe ratio (decision 0010)."""
+_DAYS = 365.0
 
 ROUNDS = {"nsga2": 2, "tournament": 4, "lexicase": 0}
 """How many members a tournament compares."""
@@ -91,8 +97,38 @@ class _Candidate:
 
 
 def complexity(program: Program) -> int:
-    """Return the tokens of a program, and two for every risk gene in use."""
-    return len(program.tokens) + (2 * genes_in_use(program.genes) if program.genes != NEUTRAL else 0)
+    """Return the different sub-expressions of a program, and two for every risk gene in use.
+
+    What is said twice counts once: `when(gt(x, 1), long, when(lt(x, -1), short, hold))` has one x.
+    """
+    return pieces(program.tokens) + (2 * genes_in_use(program.genes) if program.genes != NEUTRAL else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a score is made of: annual Sharpe ratio of detrended daily returns, their skewness and kurtosis, and days.
+
+    NaN where undefined.
+    """
+
+    ratio: float
+    skew: float
+    kurtosis: float
+    days: float
+
+
+def merit(record: Record, size: int) -> float:
+    """Return a program's score: its ratio, less where tails make it uncertain, less what complexity alone would have found.
+
+    The ratio's error is (1 - skew s + (kurtosis - 1) / 4 s^2) / days at a daily ratio of s (Bailey and Lopez de Prado 2012), and
+    a ratio is taken down by as much as its error exceeds the normal one; nothing is added where it is smaller. A piece of
+    complexity costs PARSIMONY errors of a year's ratio. -inf where the record says nothing.
+    """
+    years = record.days / _DAYS
+    daily = record.ratio / math.sqrt(_DAYS)
+    spread = 1.0 - record.skew * daily + (record.kurtosis - 1.0) / 4.0 * daily * daily
+    found = record.ratio / math.sqrt(max(spread, 1.0)) - PARSIMONY * size / math.sqrt(years) if years > 0 else math.nan
+    return found if math.isfinite(found) else -math.inf
 
 
 def distinct(members: Sequence[Member]) -> list[Member]:

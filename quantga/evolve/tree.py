@@ -120,3 +120,15 @@ def history(tokens: tuple[Token, ...]) -> int:
                     below = item
             stack.append(below + _own_history(token, numbers))
     return stack[0]
+
+
+@lru_cache(maxsize=65536)
+def pieces(tokens: tuple[Token, ...]) -> int:
+    """Return how many different sub-expressions there are, numbers and leaves among them."""
+    known: dict[tuple[Token, ...], int] = {}
+    stack: list[int] = []
+    for token in reversed(tokens):
+        arity = _ARITY[token] if isinstance(token, int) and token < WORDS else 0
+        own = (token, *(stack.pop() for _ in range(arity)))
+        stack.append(known.setdefault(own, len(known)))
+    return len(known)

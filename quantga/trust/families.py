@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,6 +169,12 @@ def best_policy(path: Path, cost: float) -> tuple[Policy, float]:
     rated = [(realised(path, policy, cost), policy) for policy in _POLICIES]
     ratio, policy = max(rated, key=lambda pair: pair[0])
     return policy, ratio
+
+
+@cache
+def known_policy(one: Family, cost: float) -> Policy:
+    """Return the best policy of one who knows the process: chosen on 100 years of it, not on the path at hand."""
+    return best_policy(replace(one, years=100.0).path(0, "POLICY"), cost)[0]
 
 
 def realised(path: Path, policy: Policy, cost: float) -> float:

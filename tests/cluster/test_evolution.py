@@ -147,7 +147,7 @@ def test_champions_are_what_the_engine_says_of_them(store):
     found = run(chosen)
     programs = [one.program for one in found.champions]
     judged = appraise_market(programs, survey(chosen).market(), trial_of(chosen))
-    assert [one.figures["score"] for one in found.champions] == judged.score.tolist()
+    assert [one.figures["score"] for one in found.champions] == [a.score for a in appraisals(programs, judged)]
     assert [one.figures["trades"] for one in found.champions] == judged.figure("trades").tolist()
 
 

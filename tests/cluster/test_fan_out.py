@@ -10,8 +10,9 @@ import pytest
 
 from quantga.cluster.fan_out import FanOut, appraisals
 from quantga.engine.appraise import Appraisals, Trial, appraise_market, appraiser
-from quantga.engine.metrics import KEYS
+from quantga.engine.metrics import ALPHA_SHARPE, KEYS, KURTOSIS, N_DAYS, SKEW
 from quantga.errors import ClusterError, DataError
+from quantga.evolve.select import Record, complexity, merit
 from quantga.evolve.vary import random_programs
 from quantga.lang.bars import Bars
 from quantga.settings import Cluster
@@ -64,7 +65,8 @@ def everything(crew, programs):
 def check(found):
     expected = figures_of(PROGRAMS)
     for i, program in enumerate(PROGRAMS):
-        assert found[program].score == expected.score[i]
+        record = Record(*expected.figures[i, [ALPHA_SHARPE, SKEW, KURTOSIS, N_DAYS]].tolist())
+        assert found[program].score == merit(record, complexity(program))
         assert found[program].cases == tuple(expected.cases[i])
         assert np.array_equal(found[program].figures, expected.figures[i])
 

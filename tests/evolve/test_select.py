@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantga.evolve.select import Appraisal, Member, by_score, complexity, distinct, fronts, picker, ranked
+from quantga.evolve.select import (
+    PARSIMONY,
+    Appraisal,
+    Member,
+    Record,
+    by_score,
+    complexity,
+    distinct,
+    fronts,
+    merit,
+    picker,
+    ranked,
+)
 from quantga.evolve.vary import random_programs
 from quantga.lang.parse import parse
 from quantga.streams import dice
@@ -60,7 +72,10 @@ def test_equal_behaviour_keeps_the_simplest_and_failure_goes():
     assert distinct([members[-1], stopped]) == [members[-1], stopped]
 
 
-def test_complexity_counts_tokens_and_genes():
+def test_complexity_counts_what_is_said_once_and_genes():
+    twice = "when(gt(zscore(ret, 48), 1), long, when(lt(zscore(ret, 48), -1), short, hold))"
+    assert len(parse(twice).tokens) == 15
+    assert complexity(parse(twice)) == 12
     assert complexity(parse("when(gt(close, open), long, short)")) == 6
     assert complexity(parse("when(gt(close, open), long, short) with stop=0.05, take=0.1")) == 10
 
@@ -88,3 +103,17 @@ def test_nobody_draws_from_the_global_generators():
         picker(ranked(members, selection), selection)(dice(1))
     assert random.getstate() == before
     assert str(np.random.get_state()) == numpy_before  # noqa: NPY002
+
+
+def test_a_score_is_the_ratio_less_its_tails_and_the_price_of_complexity():
+    assert merit(Record(2.0, 0.0, 1.0, 365.0), 0) == pytest.approx(2.0)
+    assert merit(Record(2.0, 0.0, 1.0, 365.0), 10) == pytest.approx(2.0 - 10 * PARSIMONY)
+    assert merit(Record(2.0, 0.0, 1.0, 4 * 365.0), 10) == pytest.approx(2.0 - 10 * PARSIMONY / 2)
+    assert merit(Record(2.0, -5.0, 60.0, 365.0), 0) < 1.7
+    assert merit(Record(2.0, 9.0, 3.0, 365.0), 0) == pytest.approx(2.0)
+    for record in (
+        Record(float("nan"), 0.0, 3.0, 365.0),
+        Record(1.0, 0.0, float("nan"), 365.0),
+        Record(1.0, 0.0, 3.0, 0.0),
+    ):
+        assert merit(record, 3) == float("-inf")
