@@ -22,7 +22,7 @@ from tests.cluster.searches import imported, settings
 
 PACKAGE = Path(quantga.__file__).parent
 OPENERS = {"load_holdout", "open_holdout", "record_look"}
-MAY_OPEN = {"store/market.py", "store/trials.py", "cluster/look.py", "cluster/validation.py"}
+MAY_OPEN = {"store/market.py", "store/trials.py", "cluster/look.py"}
 
 
 @pytest.fixture(scope="module")
