@@ -107,7 +107,6 @@ class Stream:
         chance = dice(os.getpid(), "feed", time.time_ns())
         self._link = Connection(plan.url, wanted(plan), self._heard, self._core.broken, plan.timing, chance)
         self._recorder = Recorder(plan.record) if plan.record is not None else None
-        self._asking: set[asyncio.Task[None]] = set()
         self._began = time.monotonic()
         self.shelf = Shelf(plan.depth)
         self.now: dict[str, Now] = {coin: Now() for coin in plan.coins}
@@ -138,8 +137,6 @@ class Stream:
         except* VenueError as errors:
             raise errors.exceptions[0] from None
         finally:
-            for task in self._asking:
-                task.cancel()
             if self._recorder is not None:
                 await self._recorder.finish()
 
@@ -187,12 +184,11 @@ class Stream:
 
     async def _heal(self) -> None:
         """Ask over REST what frames did not prove."""
-        while True:
-            await asyncio.sleep(self._plan.tick)
-            for ask in self._core.asks(time.monotonic()):
-                task = asyncio.create_task(self._ask(ask))
-                self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(self._plan.tick)
+                for ask in self._core.asks(time.monotonic()):
+                    group.create_task(self._ask(ask))
 
     async def _ask(self, ask: Ask) -> None:
         try:

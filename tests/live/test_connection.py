@@ -10,6 +10,7 @@ from quantga.errors import ConfigError, Denied, VenueError
 from quantga.live.connection import Connection, Timing
 from quantga.live.stream import Plan, Stream, wanted
 from quantga.venue.hyperliquid.streams import address, read, request
+from quantga.venue.market import Asset, Meta
 from quantga.venue.sockets import SocketLimits
 from quantga.venue.stream import Ack, Subscription, Unread
 from tests.live.frameserver import HOSTILE, Fault, Server
@@ -153,3 +154,18 @@ def test_recorded_frames_are_read(market_data):
                 if isinstance(frame, Ack):
                     assert frame.subscription.channel in {"bbo", "userFills"}
     assert seen >= {"Quote", "Book", "Trades", "Candle", "Context", "Ack", "Pong", "Refusal", "Fills"}
+
+
+async def test_a_mistake_of_our_own_ends_the_feed_loudly():
+    class Broken:
+        async def meta(self):
+            return Meta((Asset("BTC", 0, 3, 10, ()),))
+
+        async def candles(self, coin, interval, start, end):
+            raise AttributeError("a mistake")
+
+    async with server() as venue:
+        stream = Stream(Plan(venue.url, ("BTC",), history=3, timing=TIMING, tick=0.01), Broken())
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(stream.run(), 20)
+    assert caught.group_contains(AttributeError, match="a mistake")
