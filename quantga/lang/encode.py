@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from quantga.lang.bars import Floats, Ints
 from quantga.lang.definitions import Apply, template
-from quantga.lang.jit import njit
+from quantga.lang.jit import inlined, njit
 from quantga.lang.kernels import AND_NOT, DIV_SCALED, SHARE
 from quantga.lang.kinds import Kind
 from quantga.lang.ops import COMMUTATIVE, OPS, K
@@ -135,14 +135,14 @@ def _steps(
 def flatten(programs: Sequence[Program]) -> tuple[Ints, Ints, tuple[str, ...]]:
     """Return all tokens, where each program's begin, and the columns' names; a user's column is the token -1 - place."""
     ends = np.cumsum([0, *(len(p.tokens) for p in programs)])
-    names = list(COLUMNS)
-    tokens = list(chain.from_iterable(p.tokens for p in programs))
-    own = sorted({token for token in tokens if isinstance(token, str)})
-    if own:
-        place = {name: -1 - len(names) - i for i, name in enumerate(own)}
-        flat = [place[token] if isinstance(token, str) else token for token in tokens]
-        return np.array(flat, dtype=np.int64), ends, (*names, *own)
-    return np.array(tokens, dtype=np.int64), ends, tuple(names)
+    tokens = [p.tokens for p in programs]
+    try:
+        return np.fromiter(chain.from_iterable(tokens), np.int64, ends[-1]), ends, COLUMNS
+    except ValueError:  # a user's column is a word
+        own = sorted({token for token in chain.from_iterable(tokens) if isinstance(token, str)})
+    place = {name: -1 - len(COLUMNS) - i for i, name in enumerate(own)}
+    flat = [place[token] if isinstance(token, str) else token for token in chain.from_iterable(tokens)]
+    return np.array(flat, dtype=np.int64), ends, (*COLUMNS, *own)
 
 
 def encode(programs: Sequence[Program], *, sharing: bool) -> tuple[Graph, tuple[str, ...]]:
@@ -179,13 +179,13 @@ _COLUMN = int(K.COLUMN)
 _FIRST_NUMBER, _FIRST_LEVEL, _ZERO_LEVEL = 10_000, 500_000_000, 1_000_000_000
 
 
-@njit
+@inlined
 def _mix(h: int, v: int) -> int:
     mixed = (np.uint64(h) ^ np.uint64(v)) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed ^ (mixed >> np.uint64(29)))  # type: ignore[return-value]
 
 
-@njit
+@inlined
 def _node(code: int, c0: int, c1: int, c2: int, n0: int, n1: int, h: int, begin: int, made: int, out: Nodes) -> int:
     """Return the node of this kernel, children and numbers; it is `made` where there was none."""
     mask = len(out.slots) - 1
@@ -218,10 +218,10 @@ def _encode(
     ready: Ints,
 ) -> int:
     """Fill the graph's arrays; return how many nodes there are. A stack row is (node or -1, number)."""
-    made = 0
+    made = first = ends[0]  # 0, of the type that it will have
     result, child, number = np.empty(256, np.int64), np.empty(3, np.int64), np.empty(2, np.int64)
     for p in range(len(root)):
-        top, begin, salt = 0, (0 if sharing else made), (0 if sharing else p + 1)
+        top, begin, salt = 0, (first if sharing else made), (0 if sharing else p + 1)
         for at in range(ends[p + 1] - 1, ends[p] - 1, -1):
             token, n, value = tokens[at], -1, 0
             arguments, first_step, end_step = 0, 0, 1  # a user's column is a step of its own
@@ -261,4 +261,4 @@ def _encode(
             stack[top, 0], stack[top, 1] = n, value
             top += 1
         root[p], ready[p] = stack[0, 0], made
-    return made
+    return int(made)

@@ -15,7 +15,7 @@ import numpy as np
 from quantga.errors import ProgramError
 from quantga.lang.bars import Floats, Ints
 from quantga.lang.encode import Graph
-from quantga.lang.jit import njit
+from quantga.lang.jit import inlined, njit
 from quantga.lang.kernels import (
     CODE,
     FACTOR,
@@ -84,10 +84,12 @@ def lay_out(graph: Graph) -> Layout:
     count = _number_rows(graph, found)
     nodes, numbers = np.zeros((count, FIELDS), np.int64), np.zeros((count, 2))
     fill, filling = np.empty((n, 2), np.int64), np.empty(n)
-    free = _free_at(graph, found, count)
+    free = np.arange(1, count + 1)
+    _free_at(graph, found, free)
     headroom = -(-int(keep[keep <= _SMALL_HISTORY].max(initial=0)) // 8) * 8 + 8
     room = HEADER + ROOM * stride_of(longest, BLOCK)
-    size, fills = _places(graph, found, free, room, headroom, nodes, numbers, fill, filling)
+    lists = np.full((4, count + 1), -1)
+    size, fills = _places(graph, found, free, room, headroom, lists, nodes, numbers, fill, filling)
     base = found.base[graph.root]
     root = found.place[base] - found.shift[graph.root]
     ready = np.concatenate([[0], np.cumsum(found.row >= 0)])[graph.ready]
@@ -145,10 +147,9 @@ def _histories(graph: Graph, found: _Nodes) -> int:
 
 
 @njit
-def _free_at(graph: Graph, found: _Nodes, count: int) -> Ints:
-    """Return, by row, the row from which the place may be given to another."""
+def _free_at(graph: Graph, found: _Nodes, free: Ints) -> None:
+    """Write, by row, the row from which the place may be given to another."""
     row, base = found.row, found.base
-    free = np.arange(count) + 1
     for n in range(len(graph.kernel)):
         if row[n] >= 0:
             for k in range(3):
@@ -165,21 +166,18 @@ def _free_at(graph: Graph, found: _Nodes, count: int) -> Ints:
         under = row[base[graph.root[p]]]
         if under >= 0:
             free[under] = max(free[under], done)
-    return free
 
 
 @njit
 def _places(
-    graph: Graph, found: _Nodes, free: Ints, room: int, headroom: int, nodes: Ints, numbers: Floats, fill: Ints,
-    filling: Floats,
+    graph: Graph, found: _Nodes, free: Ints, room: int, headroom: int, lists: Ints, nodes: Ints, numbers: Floats,
+    fill: Ints, filling: Floats,
 ) -> tuple[int, int]:  # fmt: skip
     """Fill the rows; return the length of the work array (scratch, slots, what is kept) and how many numbers lie ready."""
     row, keep, memory, place = found.row, found.keep, found.memory, found.place
-    count = len(nodes)
     stride = headroom + BLOCK
-    slot = np.empty(count, np.int64)
-    next_free, freed = np.full(count, -1, np.int64), np.full(count + 1, -1, np.int64)  # lists of rows, by when freed
-    spare, spares, slots = np.empty(count, np.int64), 0, 0
+    slot, next_free, freed, spare = lists[0], lists[1], lists[2], lists[3]  # freed, next_free: rows, by when freed
+    spares, slots = 0, 0
     for n in range(len(row)):
         v = row[n]
         if v < 0:
@@ -229,13 +227,13 @@ def _places(
     return end, fills
 
 
-@njit
+@inlined
 def _lines(values: int) -> int:
     """Return the number of values in as many whole cache lines."""
     return (values + 7) // 8 * 8
 
 
-@njit
+@inlined
 def _lay_number(
     graph: Graph, n: int, past: int, end: int, fills: int, place: Ints, fill: Ints, filling: Floats
 ) -> tuple[int, int]:
@@ -251,7 +249,7 @@ def _lay_number(
     return end + past + BLOCK, fills + 1
 
 
-@njit
+@inlined
 def _fill_row(graph: Graph, n: int, found: _Nodes, nodes: Ints, numbers: Floats) -> None:
     v, code, place = found.row[n], graph.kernel[n], found.place
     nodes[v, CODE] = code
@@ -263,7 +261,7 @@ def _fill_row(graph: Graph, n: int, found: _Nodes, nodes: Ints, numbers: Floats)
             nodes[v, FIRST + k] = place[found.base[child]] - found.shift[child]
         else:
             nodes[v, FIRST + k] = place[found.base[child]] + found.shift[child]
-    numbers[v] = graph.numbers[n]
+    numbers[v, 0], numbers[v, 1] = graph.numbers[n, 0], graph.numbers[n, 1]
     if code == _COLUMN:
         nodes[v, FIRST] = column_place(int(graph.numbers[n, 0]), 0)
     elif code == _EMA or code == _WILDER:
@@ -284,7 +282,7 @@ def _fill_row(graph: Graph, n: int, found: _Nodes, nodes: Ints, numbers: Floats)
             nodes[v, CODE] = WHEN_BOTH if first and second else (WHEN_FIRST if first else WHEN_SECOND)
 
 
-@njit
+@inlined
 def is_number(code: int) -> bool:
     """Tell whether a node's values are one number throughout."""
     return code == _CONSTANT or _LONG <= code <= _HOLD or code == _SCALE_LEVEL

@@ -14,9 +14,9 @@ from quantga.lang.jit import cache_directory, remove_stale
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86_400.0
 ONE = """
-from quantga.lang.layout import is_number
-is_number(1)
-print(sum(is_number.stats.cache_hits.values()))
+from quantga.lang.layout import _memory
+_memory(20)
+print(sum(_memory.stats.cache_hits.values()))
 """
 
 
