@@ -14,7 +14,7 @@ from quantga.errors import Denied, Unknown, VenueError
 from quantga.venue.budget import Limits
 from quantga.venue.desk import Desk, DeskState
 from quantga.venue.hyperliquid.rest import Rest
-from quantga.venue.hyperliquid.weights import actual
+from quantga.venue.hyperliquid.weights import actual, learned
 from quantga.venue.wire import Ask, Reply
 
 NAMESPACE = "quantga"
@@ -25,7 +25,7 @@ class Purse:
 
     def __init__(self, url: str, limits: Limits | None = None) -> None:
         self._rest = Rest(url)
-        self._desk = Desk(self._rest, actual, limits)
+        self._desk = Desk(self._rest, actual, limits, learn=learned)
         self._open = False
 
     async def send(self, ask: Ask) -> Reply:

@@ -67,9 +67,19 @@ class Desk:
         weigh: Callable[[Ask, Reply], int],
         limits: Limits | None = None,
         now: Callable[[], float] = time.monotonic,
+        learn: Callable[[Ask, Reply], tuple[int, int] | None] | None = None,
     ) -> None:
-        """`weigh` tells what a request cost once it is answered; `now` gives seconds that never go back."""
-        self._wire, self._weigh, self._now = wire, weigh, now
+        """Make a desk for one IP address and one account.
+
+        Args:
+            wire: sends what may leave.
+            weigh: tells what a request cost once it is answered.
+            limits: what the address and the account may use.
+            now: seconds that never go back.
+            learn: tells the account's actions (used, granted) where an answer says them. Without it the account is
+                taken to be a new one.
+        """
+        self._wire, self._weigh, self._now, self._learn = wire, weigh, now, learn
         self.budget = Budget(limits or Limits())
         self._breakers = {name: Breaker(name) for name in _CLASSES}
         self._gates: dict[Ticket, asyncio.Future[None]] = {}
@@ -148,7 +158,7 @@ class Desk:
         try:
             reply = await self._wire.send(ask)
             weight = self._weigh(ask, reply)
-            self._judge(reply, breaker)
+            self._judge(ask, reply, breaker)
         except Unknown:
             breaker.failed(self._now())
             raise
@@ -187,7 +197,7 @@ class Desk:
         self._counts.worst[ticket.priority] = max(self._counts.worst[ticket.priority], waited)
         self._counts.sent[ticket.priority] += 1
 
-    def _judge(self, reply: Reply, breaker: Breaker) -> None:
+    def _judge(self, ask: Ask, reply: Reply, breaker: Breaker) -> None:
         if reply.status == 429:
             self._counts.limited += 1
             self.budget.refused(self._now())
@@ -197,6 +207,9 @@ class Desk:
         else:
             self.budget.accepted()
             breaker.succeeded()
+            known = self._learn(ask, reply) if self._learn is not None else None
+            if known is not None:
+                self.budget.observe(*known)
 
     def _pump(self) -> None:
         """Open the gates of what may leave; come back when the next one may."""

@@ -9,6 +9,7 @@ import pytest
 from quantga.errors import Denied, Unknown
 from quantga.venue.budget import Limits
 from quantga.venue.desk import Desk
+from quantga.venue.hyperliquid import weights
 from quantga.venue.protocol import Priority
 from quantga.venue.wire import Ask, Reply
 
@@ -149,3 +150,19 @@ async def test_a_denied_turn_costs_no_action(line):
     denied = sum(isinstance(one, Denied) for one in found)
     assert denied == 8  # those in the queue when the breaker opened
     assert desk.state().actions_used == 32
+
+
+async def test_the_accounts_budget_is_learned_from_the_venues_own_answer(line, monkeypatch):
+    desk = Desk(line, weights.actual, learn=weights.learned)
+    body = b'{"cumVlm":"2854574.593578","nRequestsUsed":2890,"nRequestsCap":2864574,"nRequestsSurplus":0}'
+
+    async def send(_asked):
+        return Reply(200, body, 0)
+
+    monkeypatch.setattr(line, "send", send)
+    question = Ask("account", "userRateLimit", b"{}", RECONCILE, 20)
+    await desk.send(question)
+    assert (desk.state().actions_used, desk.state().actions_cap) == (2_890, 2_864_574)
+    body = b'{"cumVlm":"?"}'
+    await desk.send(question)
+    assert desk.state().actions_cap == 2_864_574

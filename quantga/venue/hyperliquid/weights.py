@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from quantga.errors import Unknown
+from quantga.venue.hyperliquid.account_answers import address_budget
 from quantga.venue.wire import Ask, Endpoint, Reply
 
 PER_MINUTE = 1_200
@@ -75,6 +77,17 @@ def actual(ask: Ask, reply: Reply) -> int:
     except orjson.JSONDecodeError:
         return ask.weight
     return base(ask.kind) + surcharge(ask.kind, len(answer) if isinstance(answer, list) else 0)
+
+
+def learned(ask: Ask, reply: Reply) -> tuple[int, int] | None:
+    """Return the account's actions (used, granted) where an answer tells them; None for all other answers."""
+    if ask.kind != "userRateLimit" or reply.status != 200:
+        return None
+    try:
+        found = address_budget(orjson.loads(reply.body))
+    except (orjson.JSONDecodeError, Unknown):
+        return None  # whoever asked is told
+    return found.used, found.cap
 
 
 def endpoint(kind: str) -> Endpoint:
