@@ -17,6 +17,7 @@ from quantga.cluster.case import Case
 from quantga.cluster.look import Opening
 from quantga.cluster.sample import Sample
 from quantga.errors import DataError
+from quantga.evolve.select import complexity
 from quantga.lang.bars import DAY_MS, Floats
 from quantga.store.null_library import NullSearch
 from quantga.trust.evidence import SOURCE, Diagnostic, Searched, search_diagnostics, shortlist_diagnostics
@@ -208,14 +209,15 @@ def _diagnostic(one: Diagnostic) -> dict[str, Any]:
 
 
 def _power(made: Material) -> dict[str, Any]:
-    judged, count = made.judged, made.case.settings.search.slices
+    judged = made.judged
     years, gate = made.case.split.years, Gate(judged.verdict.level)
     if not judged.maxima:
         return {"years": list(years), "words": [], "table": [], "lengths": []}
-    evidence = power_evidence(judged, count, years)
+    size = complexity(made.case.found.programs[judged.shortlist[0]])
+    evidence = power_evidence(judged, size, years)
     return {
         "years": list(years),
-        "words": list(power_words(judged, count, years, gate)),
+        "words": list(power_words(judged, size, years, gate)),
         "table": [{"sharpe": one, "power": power(evidence, one, gate)} for one in SHARPES],
         "lengths": [
             {"years": n, "power": [power(evidence.with_years(n), one, gate) for one in (1.0, 2.0, 3.0)]}

@@ -74,13 +74,19 @@ def run_validation(
         show: is told how far it is.
         here: runs surrogate searches in this process instead of on Ray.
 
-    Raises, before any work, what `open_case` does, and LockedBars where the holdout was opened before.
+    Raises, before any work, what `open_case` does, LockedBars where the holdout was opened before, and Conflict where another
+    process validates the run.
     """
     terms, show = terms or Terms(), show or Silent()
     kept = _kept(open_lake(settings.store.path), run, terms)
     if kept:
         return kept
     case = open_case(settings, run, terms)
+    with case.lake.hold(f"validation {case.run}"):
+        return _judged(case, show, here)
+
+
+def _judged(case: Case, show: Show, here: Here | None) -> Validation:
     asked, taken = _begun(case, show), list[NullSearch]()
     reports = [tradability(case.found.programs[k], case.market, case.costs, _window(case)) for k in case.shortlist]
     opening, library = Opening(case, reports), _library(case)

@@ -14,6 +14,7 @@ import numpy as np
 
 from quantga.engine.costs import Costs
 from quantga.errors import ConfigError
+from quantga.evolve.select import PARSIMONY
 from quantga.lang.bars import Bars, Floats
 from quantga.lang.program import Program
 from quantga.trust.mining import MOST as SURROGATES
@@ -179,14 +180,14 @@ _FEW = 60
 """Surrogate champions below which their distribution is taken from a fit."""
 
 
-def power_evidence(judgement: Judgement, slices: int, years: tuple[float, float]) -> Evidence:
+def power_evidence(judgement: Judgement, size: int, years: tuple[float, float]) -> Evidence:
     """Return from which the power of this history is computed: surrogate champions, the score's penalty, lengths.
 
     Where the rule stopped after few surrogates, those that a real find would have been compared with come from a Gumbel
     distribution of the same mean and standard deviation.
 
-    slices: of the score, which is the mean less half the standard deviation of their ratios; one slice's ratio has an error of
-    sqrt(slices / years). years: of search and of holdout.
+    size: complexity of a rule that would be found, for which the score takes off its price (`quantga.evolve.select.merit`).
+    years: of search and of holdout.
     """
     known = [one for one in judgement.maxima if math.isfinite(one)]
     maxima: Sequence[float] = judgement.maxima
@@ -194,11 +195,11 @@ def power_evidence(judgement: Judgement, slices: int, years: tuple[float, float]
         scale = float(np.std(known, ddof=1)) * math.sqrt(6) / math.pi
         middle = float(np.mean(known)) - 0.5772156649 * scale
         maxima = [middle - scale * math.log(-math.log((k + 0.5) / SURROGATES)) for k in range(SURROGATES)]
-    return Evidence(maxima, 0.5 * math.sqrt(slices / years[0]), years, max(len(judgement.shortlist), 1))
+    return Evidence(maxima, PARSIMONY * size / math.sqrt(years[0]), years, max(len(judgement.shortlist), 1))
 
 
-def power_words(judgement: Judgement, slices: int, years: tuple[float, float], gate: Gate) -> tuple[str, ...]:
+def power_words(judgement: Judgement, size: int, years: tuple[float, float], gate: Gate) -> tuple[str, ...]:
     """Return the power card of a judgement; empty where no surrogate search was asked for."""
     if not judgement.maxima:
         return ()
-    return power_card(power_evidence(judgement, slices, years), gate)
+    return power_card(power_evidence(judgement, size, years), gate)

@@ -279,8 +279,8 @@ def _reasons(one: Candidate, p_hold: float, p_adjusted: float, days: int, gate: 
 class Evidence:
     """From which a power card is computed.
 
-    maxima: champions' scores of the surrogate searches. penalty: what the score takes off a Sharpe ratio on average (for
-    mean - 0.5 sd over n slices of T years: 0.5 sqrt(n / T)). gain: what choosing among variants of a real rule adds; 0 is
+    maxima: champions' scores of the surrogate searches. penalty: what the score takes off a Sharpe ratio (the price of its
+    complexity, in errors of a ratio). gain: what choosing among variants of a real rule adds; 0 is
     cautious. years: of search and of holdout. shortlist: programs judged.
     """
 
