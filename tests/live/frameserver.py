@@ -246,7 +246,7 @@ class Server:
         req = body["req"]
         rows = self.market.snapshot(self.interval, req["startTime"], req["endTime"], self.now() + 1)
         if self.on("hang"):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.8)
         if req["startTime"] >= self.market.start and self.hit("torn"):
             rows = rows[len(rows) // 2 :]
         return web.json_response([wire_candle(row) for row in rows])

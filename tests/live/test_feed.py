@@ -58,7 +58,7 @@ async def feed_until(venue, plan, until, acts=()):
     async with Rest(venue.url) as rest:
         stream = Stream(plan, Hyperliquid(Desk(rest, actual), Network.PAPER))
         task, began, acts = asyncio.ensure_future(stream.run()), time.monotonic(), list(acts)
-        while not task.done() and not until(stream) and time.monotonic() < began + 60:
+        while not task.done() and not until(stream) and time.monotonic() < began + 150:
             await asyncio.sleep(0.05)
             while acts and time.monotonic() - began > acts[0][0]:
                 await asyncio.to_thread(acts.pop(0)[1])
@@ -74,29 +74,29 @@ async def test_against_the_exchange_with_faults(venue, tmp_path):
     timing = Timing(stale=1.5, ping=1.0, pong=2.0, pause=0.1, longest=0.5, limits=SocketLimits(new_a_minute=10**6))
     plan = Plan(venue.url, ("BTC", "ETH"), ("1m", "5m"), history=5, timing=timing, rules=RULES, record=tmp_path / "rec")
     acts = [
-        (2.0, lambda: venue.fault("duplicate", count=30)),
-        (3.0, lambda: venue.fault("reorder", count=30)),
-        (4.0, lambda: venue.fault("stale", seconds=2.5)),
-        (8.0, lambda: venue.fault("drop_sockets")),
-        (9.0, lambda: venue.fault("too_many", count=3)),
-        (9.1, lambda: venue.fault("bad_gateway", count=2)),
-        (11.0, lambda: venue.fault("silent", seconds=2.5)),
-        (14.0, venue.kill),
-        (14.5, venue.start),
+        (1.0, lambda: venue.fault("duplicate", count=30)),
+        (1.5, lambda: venue.fault("reorder", count=30)),
+        (2.0, lambda: venue.fault("stale", seconds=2.5)),
+        (5.5, lambda: venue.fault("drop_sockets")),
+        (6.0, lambda: venue.fault("too_many", count=3)),
+        (6.1, lambda: venue.fault("bad_gateway", count=2)),
+        (7.0, lambda: venue.fault("silent", seconds=2.5)),
+        (10.0, venue.kill),
+        (10.5, venue.start),
     ]
     stream, status = await feed_until(
         venue,
         plan,
-        lambda s: not acts_left(s, 20) and len(s.shelf.take({("BTC", MINUTE): -1})["BTC", MINUTE].bars) > 22,
+        lambda s: not acts_left(s, 13) and len(s.shelf.take({("BTC", MINUTE): -1})["BTC", MINUTE].bars) > 16,
         acts,
     )
-    assert status["traffic"]["connects"] >= 4
+    assert status["traffic"]["connects"] >= 3
     for coin in ("BTC", "ETH"):
         for interval in (MINUTE, 5 * MINUTE):
             found = stream.shelf.take({(coin, interval): -1})[coin, interval].bars
             assert [b.time for b in found] == list(range(found[0].time, found[-1].time + 1, interval))
             if interval == MINUTE:
-                assert len(found) > 20
+                assert len(found) > 14
                 assert told(found) == truth(venue, coin, found[0].time, found[-1].time)
     assert {b.source for b in stream.shelf.take({("BTC", MINUTE): -1})["BTC", MINUTE].bars} == {"stream", "rest"}
     recorded = sum(1 for path in (tmp_path / "rec").rglob("*.lz4") for _ in read(path))

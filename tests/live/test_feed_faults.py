@@ -40,11 +40,11 @@ async def play(seed: int) -> tuple[Stream, list, dict]:
     market = Market("BTC", T0, MINUTES, seed, quiet=0.2)
     begin = T0 + 2 * MINUTE + seed % MINUTE
     length = (market.end - begin) / 1000 / SPEED
-    async with Server(market, SPEED, begin, script(seed, length)) as server, Rest(server.url, timeout=0.15) as rest:
+    async with Server(market, SPEED, begin, script(seed, length)) as server, Rest(server.url, timeout=0.6) as rest:
         plan = Plan(server.url, ("BTC",), ("1m",), history=20, timing=TIMING, rules=RULES, tick=0.004)
         stream = Stream(plan, Hyperliquid(rest, Network.PAPER))
         task = asyncio.ensure_future(stream.run())
-        deadline = time.monotonic() + length + 20
+        deadline = time.monotonic() + length + 60
         last, bars = market.end - MINUTE, ()
         while time.monotonic() < deadline and not task.done():
             await asyncio.sleep(0.02)
