@@ -23,7 +23,7 @@ from quantga.store.s3_calls import client_of
 from quantga.streams import stream
 from tests.cluster.searches import imported, settings
 from tests.store.conftest import keys  # noqa: F401 (a fixture)
-from tests.store.driven import answer, quantga
+from tests.store.driven import quantga
 from tests.store.weed import Weed, program
 
 SIZE = {"population": 32, "generations": 30}
@@ -61,18 +61,15 @@ class Lab:
         """Drive a run to its end; at a generation let a kill happen: (generation, kind, which)."""
         driver = self._drive(store)
         for generation, kind, which in sorted(kills):
-            while driver.poll() is None and self._committed(store) < generation:
+            while driver.alive and self._committed(store) < generation:
                 time.sleep(0.02)
             if self._committed(store) >= SIZE["generations"]:
                 break
-            if driver.poll() is None:
+            if driver.alive:
                 driver = self._kill(kind, which, driver, store)
-        while driver.poll() is None:
-            time.sleep(0.1)
-        if driver.returncode:  # its own raylet went with a node: given again, the command goes on
-            driver.communicate()
+        if driver.wait():  # its own raylet went with a node: given again, the command goes on
             driver = self._drive(store)
-        return answer(driver)["digest"]
+        return driver.answer()["digest"]
 
     def _drive(self, store: str):
         address = self.cluster.address
@@ -82,7 +79,6 @@ class Lab:
         self.killed[kind] += 1
         if kind == "driver":
             driver.kill()
-            driver.communicate()
             return self._drive(store)
         if kind == "store":
             self.server.kill()

@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.cluster.searches import SEARCH
 from tests.conftest import ROOT
 
 
-def quantga(*words: str, **search: object) -> subprocess.Popen[str]:
+class Driven:
+    """A command under way; what it writes goes to files, since nobody reads a pipe while it is watched."""
+
+    def __init__(self, words: tuple[str, ...], environment: dict[str, str]) -> None:
+        self._folder = Path(tempfile.mkdtemp())
+        with (self._folder / "out").open("w") as out, (self._folder / "err").open("w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", "from quantga.cli import main; main()", *words],
+                stdout=out,
+                stderr=err,
+                cwd=ROOT,
+                env={**os.environ, "RAY_ADDRESS": "", **environment},
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.wait()
+        shutil.rmtree(self._folder)
+
+    def wait(self) -> int:
+        """Wait until it is over; return its exit code."""
+        return self.process.wait(timeout=240)
+
+    def said(self) -> str:
+        return (self._folder / "err").read_text()[-3000:]
+
+    def answer(self, code: int = 0):
+        """Wait for it; return its JSON, or what it said where it has no result."""
+        assert self.wait() == code, self.said()
+        lines = (self._folder / "out").read_text().splitlines()
+        found = json.loads(lines[-1]) if lines else self.said()
+        shutil.rmtree(self._folder)
+        return found
+
+
+def quantga(*words: str, **search: object) -> Driven:
     """Start `quantga` with these words, and with the small search of the tests."""
     chosen = {f"QUANTGA_SEARCH__{name.upper()}": str(value) for name, value in {**SEARCH, **search}.items()}
-    return subprocess.Popen(
-        [sys.executable, "-c", "from quantga.cli import main; main()", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "RAY_ADDRESS": "", **chosen},
-    )
-
-
-def answer(process: subprocess.Popen[str], code: int = 0):
-    """Wait for a command; return its JSON, or what it said where it has no result."""
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err[-3000:]
-    return json.loads(out.splitlines()[-1]) if out.strip() else err
+    return Driven(words, chosen)

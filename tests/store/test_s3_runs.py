@@ -16,7 +16,7 @@ from quantga.store.s3_address import parse_address
 from quantga.store.s3_calls import client_of
 from quantga.store.trials import verify
 from tests.cluster.searches import imported, settings
-from tests.store.driven import answer, quantga
+from tests.store.driven import quantga
 from tests.store.weed import Weed
 
 SIZE = {"population": 32, "generations": 12}
@@ -40,27 +40,27 @@ def test_import_evolve_report_on_a_bucket_with_the_server_killed_in_mid_run(serv
 
     store = f"s3://mine/lab?endpoint={server.endpoint}"
     files = str(tmp_path / "here" / "files")
-    done = answer(quantga("data", "import", files, "--venue", "walk", "--interval", "1h", "--store", store, "--json"))
+    done = quantga("data", "import", files, "--venue", "walk", "--interval", "1h", "--store", store, "--json").answer()
     assert done["dataset"] == expected.dataset
 
     lake = open_lake(store)
     with lake.hold(f"run {expected.id}"):
-        refusal = answer(quantga("evolve", "--store", store, *WORDS, **SIZE), code=1)
+        refusal = quantga("evolve", "--store", store, *WORDS, **SIZE).answer(code=1)
     assert f"run {expected.id} is being driven by process {os.getpid()} on " in refusal
 
     run = quantga("evolve", "--store", store, *WORDS, **SIZE)
     while not lake.exists(f"runs/{expected.id}/gen=0001/state.json"):
-        assert run.poll() is None, run.communicate()[1][-3000:]
+        assert run.alive, run.said()
         time.sleep(0.05)
     server.kill()
     time.sleep(1.0)
     server.start()
-    found = answer(run)
+    found = run.answer()
     assert (found["run"], found["digest"], found["trials"]) == (expected.id, expected.digest, expected.trials)
     assert verify(lake) == []
 
-    report = answer(quantga("report", found["run"], "--store", store, "--json"))
+    report = quantga("report", found["run"], "--store", store, "--json").answer()
     assert report["report"] == f"s3://mine/lab/runs/{found['run']}/report.html"
     assert lake.read(f"runs/{found['run']}/report.html").startswith(b"<!")
-    rows = answer(quantga("sql", "SELECT count(DISTINCT id) AS n FROM appraisals", "--store", store, "--json"))["rows"]
+    rows = quantga("sql", "SELECT count(DISTINCT id) AS n FROM appraisals", "--store", store, "--json").answer()["rows"]
     assert rows[0]["n"] == found["trials"]
