@@ -21,10 +21,10 @@ BAR = 0.12
 """Seconds of ours that a minute takes."""
 SPEED = 60 / BAR
 TIMING = Timing(
-    stale=0.15,
-    ack=0.5,
+    stale=0.25,
+    ack=3.0,
     ping=0.1,
-    pong=0.3,
+    pong=1.0,
     pause=0.01,
     longest=0.1,
     limits=SocketLimits(new_a_minute=10**6, messages=10**6),
