@@ -24,6 +24,8 @@ from quantga.lang.pointers import at
 
 ROOM = 10
 """Arrays of scratch that a kernel may use."""
+SHORT = 12
+"""Windows up to here are weighted value by value: that is faster than to sum up chunks of them."""
 
 
 @inlined
@@ -200,10 +202,28 @@ def window_corr(a: Floats, b: Floats, window: int, rows: int, out: Floats, room:
 def window_beta(a: Floats, b: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the slope of the regression of `a` on `b` in each window; undefined where `b` does not vary."""
     stride = stride_of(window, rows)
+    for begin in range(0, rows, window):
+        end = begin + window - 1
+        mid_a, mid_b, last = a[end], b[end], min(window, rows - begin)
+        x, y, p, q = at(a, end), at(b, end), at(room, end), at(room, 4 * stride + begin)
+        pb, pbb, pab = at(p, stride), at(p, 2 * stride), at(p, 3 * stride)
+        qb, qbb, qab = at(q, stride), at(q, 2 * stride), at(q, 3 * stride)
+        nothing = (mid_a - mid_a) + (mid_b - mid_b)
+        sa = sb = sbb = sab = nothing
+        p[0], pb[0], pbb[0], pab[0] = sa, sb, sbb, sab
+        for j in range(1, window):
+            d, e = x[-j] - mid_a, y[-j] - mid_b
+            sa, sb, sbb, sab = sa + d, sb + e, sbb + e * e, sab + d * e
+            p[-j], pb[-j], pbb[-j], pab[-j] = sa, sb, sbb, sab
+        sa = sb = sbb = sab = nothing
+        q[0], qb[0], qbb[0], qab[0] = sa, sb, sbb, sab
+        for j in range(1, last):
+            d, e = x[j] - mid_a, y[j] - mid_b
+            sa, sb, sbb, sab = sa + d, sb + e, sbb + e * e, sab + d * e
+            q[j], qb[j], qbb[j], qab[j] = sa, sb, sbb, sab
     share = 1.0 / window
-    _comoments(a, b, window, rows, room)
-    p, pb, pbb, pab = room, at(room, stride), at(room, 3 * stride), at(room, 4 * stride)
-    q, qb, qbb, qab = at(room, 5 * stride), at(room, 6 * stride), at(room, 8 * stride), at(room, 9 * stride)
+    p, pb, pbb, pab = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    q, qb, qbb, qab = at(room, 4 * stride), at(room, 5 * stride), at(room, 6 * stride), at(room, 7 * stride)
     for i in range(rows):
         ma, mb = (p[i] + q[i]) * share, (pb[i] + qb[i]) * share
         bb = (pbb[i] + qbb[i]) * share - mb * mb
@@ -213,7 +233,7 @@ def window_beta(a: Floats, b: Floats, window: int, rows: int, out: Floats, room:
 
 @inlined
 def _ramps(x: Floats, window: int, rows: int, room: Floats) -> None:
-    """Leave in `room` what weights that grow with time need, and the anchors.
+    """Leave in `room` what weights that grow with time need.
 
     Before the anchor: the sum of distances, and that weighted 0, 1, 2 … from the window's oldest value on; behind it:
     the sum, and that weighted 0, 1, 2 … from the newest one backwards.
@@ -223,14 +243,14 @@ def _ramps(x: Floats, window: int, rows: int, room: Floats) -> None:
         end = begin + window - 1
         anchor, last, old, new = x[end], min(window, rows - begin), at(x, end), at(x, end)
         b, b2 = at(room, end), at(room, stride + end)
-        f, f2, k = at(room, 2 * stride + begin), at(room, 3 * stride + begin), at(room, 4 * stride + begin)
+        f, f2 = at(room, 2 * stride + begin), at(room, 3 * stride + begin)
         s = s2 = t = t2 = anchor - anchor
-        b[0], b2[0], f[0], f2[0], k[0] = s, s2, t, t2, anchor
+        b[0], b2[0], f[0], f2[0] = s, s2, t, t2
         for j in range(1, last):
             d, e = old[-j] - anchor, new[j] - anchor
             s2, t2 = s2 + s, t2 + t
             s, t = s + d, t + e
-            b[-j], b2[-j], f[j], f2[j], k[j] = s, s2, t, t2, anchor
+            b[-j], b2[-j], f[j], f2[j] = s, s2, t, t2
         for j in range(last, window):
             s2 += s
             s += old[-j] - anchor
@@ -238,13 +258,30 @@ def _ramps(x: Floats, window: int, rows: int, room: Floats) -> None:
 
 
 @inlined
+def _weighted(x: Floats, window: int, rows: int, oldest: float, scale: float, anchored: float, out: Floats) -> None:
+    """Write the distances from the window's newest value, weighted `oldest`, oldest + 1 …; O(window)."""
+    new = at(x, window - 1)
+    for i in range(rows):
+        out[i] = (x[i] - new[i]) * oldest
+    for k in range(1, window - 1):
+        weight, old = oldest + k, at(x, k)
+        for i in range(rows):
+            out[i] += (old[i] - new[i]) * weight
+    for i in range(rows):
+        out[i] = new[i] * anchored + out[i] * scale
+
+
+@inlined
 def window_slope(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the regression slope per bar of each window; undefined for a window of 1."""
     stride = stride_of(window, rows)
-    _ramps(x, window, rows, room)
-    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
     arm = 0.5 * (window - 1.0)
     scale = 12.0 / (float(window) * (float(window) * window - 1.0)) if window > 1 else np.nan
+    if window <= SHORT:
+        _weighted(x, window, rows, -arm, scale, 0.0, out)
+        return
+    _ramps(x, window, rows, room)
+    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
     for i in range(rows):
         out[i] = ((b2[i] - f2[i]) + (f[i] - b[i]) * arm) * scale
 
@@ -253,13 +290,17 @@ def window_slope(x: Floats, window: int, rows: int, out: Floats, room: Floats) -
 def window_wma(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the linearly weighted mean; the newest value weighs `window`, the oldest 1."""
     stride = stride_of(window, rows)
-    _ramps(x, window, rows, room)
-    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
-    k = at(room, 4 * stride)
     many = float(window)
     share = 2.0 / (many * (many + 1.0))
-    for i in range(rows):
-        out[i] = k[i] + ((b2[i] - f2[i]) + (b[i] + f[i] * many)) * share
+    if window <= SHORT:
+        _weighted(x, window, rows, 1.0, share, 1.0, out)
+        return
+    _ramps(x, window, rows, room)
+    b, b2, f, f2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    for begin in range(0, rows, window):
+        anchor = x[begin + window - 1]
+        for i in range(begin, min(begin + window, rows)):
+            out[i] = anchor + ((b2[i] - f2[i]) + (b[i] + f[i] * many)) * share
 
 
 @inlined
