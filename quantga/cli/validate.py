@@ -51,7 +51,12 @@ def validate(
     began = time.monotonic()
     settings = Settings.load({"cluster": {"workers": workers, "address": address}, "store": {"path": store}})
     terms = Terms(
-        second_look=second_look, confirm_on=confirm_on, embargo_days=embargo, surrogate=surrogate, nulls=nulls
+        second_look=second_look,
+        confirm_on=confirm_on,
+        embargo_days=embargo,
+        surrogate=surrogate,
+        nulls=nulls,
+        fresh=fresh,
     )
     done = run_validation(settings, run, terms, Spoken())
     if json:
@@ -107,8 +112,7 @@ def _tell_evidence(record: dict[str, Any]) -> None:
         ),
         (
             "looks before",
-            f"{record['looks_before']['count']} in this store; luck alone grants them "
-            f"{record['looks_before']['expected_false']:.2g} false promotions",
+            "{count} in this store; luck alone grants them {expected_false:.2g} false promotions".format(**record["looks_before"]),
         ),
     ]  # fmt: skip
     give_table("evidence", ("what", "figure"), rows)

@@ -74,6 +74,7 @@ def test_what_cannot_be_judged_ends_with_two_and_a_sentence(judged, store, type_
         ((other.id,), "--second-look spends more of its level"),
         ((other.id, "--second-look", "--embargo", "0.5"), "is shorter than what these programs remember"),
         ((other.id, "--surrogate", "block"), "no surrogate market"),
+        ((other.id, "--fresh"), "days are left for a holdout"),
     ):
         code, _, err = type_in("validate", *words, "--store", store)
         assert (code, said in err) == (2, True), err
