@@ -9,9 +9,9 @@ import numpy as np
 
 from quantga.bench.laps import typical_seconds
 from quantga.engine.costs import Costs
-from quantga.engine.ledger import advance, begin
+from quantga.engine.ledger import advance
 from quantga.engine.ledger_market import Market, prepare
-from quantga.engine.ledger_steps import ORDERS, Record
+from quantga.engine.ledger_state import ORDERS, Record, begin
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.lang.bars import Bars, Floats, Ints
 from quantga.lang.evaluate import BLOCK, Plan, buffers, column_matrix, plan, run_block

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from quantga.engine.costs import Costs
 from quantga.engine.ledger import advance, begin
 from quantga.engine.ledger_market import AFTER, MARK, Market, prepare
-from quantga.engine.ledger_steps import WEIGHT, Record
+from quantga.engine.ledger_state import WEIGHT, Record
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.engine.metrics import KEYS, M_BARS, M_MEAN_NET, T_WEIGHT, Codes, figures, market_figures
 from quantga.errors import DataError

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quantga.engine.accounts import Asset, Hashes, Kept, carry, figures_of
 from quantga.engine.costs import Costs
-from quantga.engine.ledger_steps import ACTED, ORDERS, RUINED, TRADES
+from quantga.engine.ledger_state import ACTED, ORDERS, RUINED, TRADES
 from quantga.engine.metrics import COUNTS, KEYS, TALLIES, Floats, robust
 from quantga.engine.pool import Pool
 from quantga.errors import ConfigError, DataError

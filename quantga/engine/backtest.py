@@ -12,7 +12,7 @@ from quantga.engine.appraise import FAILURES, NOT_FINITE, too_short
 from quantga.engine.costs import Costs
 from quantga.engine.ledger import Outcome, trace
 from quantga.engine.ledger_market import MARK
-from quantga.engine.ledger_steps import REASONS, TRADE
+from quantga.engine.ledger_state import REASONS, TRADE
 from quantga.engine.ledger_terms import encode_genes
 from quantga.engine.metrics import KEYS, TALLIES, record
 from quantga.lang.bars import Bars, Floats, Ints

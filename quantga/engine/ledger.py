@@ -11,63 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantga.engine.ledger_borrow import borrow
-from quantga.engine.ledger_market import (
-    AFTER,
-    BEFORE,
-    BOUNDS,
-    CHUNK,
-    CHUNK_BITS,
-    GAIN_MAX,
-    GAIN_MIN,
-    HIGH,
-    HIGH_MAX,
-    LOW,
-    LOW_MIN,
-    MARK,
-    PAID_MAX,
-    PAID_MIN,
-    ROW,
-    Market,
-)
-from quantga.engine.ledger_sizing import liquidation_level, maintenance_margin
-from quantga.engine.ledger_steps import (
-    ACTED,
-    CASH,
-    LADDER_LEVEL,
-    NEXT_EVENT,
-    PENDING,
-    RUINED,
-    SETTLED,
-    STATE,
-    STOP_LEVEL,
-    TAKE_LEVEL,
-    TRADE,
-    UNITS,
-    Lent,
-    Record,
-    at_open,
-    flush,
-    inside,
-    ruin,
-    schedule,
-)
-from quantga.engine.ledger_terms import BAND, CAPITAL, EXITS, NOTHING, TIERS, Floats
-from quantga.lang.jit import njit
+from quantga.engine.ledger_book import flush
+from quantga.engine.ledger_borrow import borrow, lowest_bit
+from quantga.engine.ledger_market import CHUNK, CHUNK_BITS, Market
+from quantga.engine.ledger_scan import changes, first_touched, from_bit, stays
+from quantga.engine.ledger_state import ACTED, NEXT_EVENT, PENDING, RUINED, STATE, TRADE, UNITS, Lent, Record, begin
+from quantga.engine.ledger_steps import at_open, drifted, look_inside, schedule
+from quantga.engine.ledger_terms import BAND, EXITS, Floats
+from quantga.lang.jit import merged, njit
 
-__all__ = ["Outcome", "advance", "begin", "trace"]
+__all__ = ["Outcome", "advance", "begin", "carry", "lend", "lend_record", "trace"]
 
 _ZERO = 0.0
-_NEAR_RUIN = 1e-6  # of the capital, far above RUIN: below it equity is looked at bar by bar
-_ROUNDING = 1e-9  # of the sums: what rounding may move a bound
-
-
-def begin(programs: int, terms: Floats) -> Floats:
-    """Return the state of `programs` accounts that hold the capital and nothing else: float64[programs, len(STATE)]."""
-    state = np.zeros((programs, len(STATE)))
-    state[:, CASH] = terms[CAPITAL]
-    state[:, ACTED] = state[:, PENDING] = np.nan
-    return state
 
 
 @njit
@@ -81,130 +36,113 @@ def advance(
     terms, genes: of `encode_terms`, and a row of `encode_genes`. record: where results are written; `daily` must have
     room for every UTC day of the market. Bars come in order and without gaps; how they are cut changes no bit.
     """
-    _advance(
-        borrow(state), borrow(wanted), offset - first - 1, first, stop,
-        Market(borrow(market.rows), borrow(market.chunks), borrow(market.day_end)), borrow(terms), borrow(genes),
-        Lent(borrow(record.daily), borrow(record.rows), borrow(record.trades), len(record.rows) > 0, len(record.trades) > 0),
+    carry(
+        borrow(state), borrow(wanted), offset - first - 1, first, stop, lend(market), borrow(terms), borrow(genes),
+        lend_record(record),
     )  # fmt: skip
 
 
 @njit
-def _advance(
+def lend(market: Market) -> Market:
+    """Return the market with its arrays lent (`ledger_borrow`)."""
+    return Market(
+        borrow(market.rows), borrow(market.chunks), borrow(market.low), borrow(market.high), borrow(market.day_end)
+    )
+
+
+@njit
+def lend_record(record: Record) -> Lent:
+    """Return where results are written, with its arrays lent."""
+    return Lent(
+        borrow(record.daily), borrow(record.rows), borrow(record.trades), len(record.rows) > 0, len(record.trades) > 0
+    )
+
+
+@njit
+def carry(
     state: Floats, wanted: Floats, shift: int, first: int, stop: int, market: Market, terms: Floats, genes: Floats,
     record: Lent,
 ) -> None:  # fmt: skip
-    """Do what `advance` says; wanted[shift + t] was decided at the close before row t."""
-    want = state[PENDING]
-    t = first
-    while t < stop:
+    """Do what `advance` says with arrays that are lent; wanted[shift + t] was decided at the close before row t."""
+    again = True  # the next row's open must be looked at
+    for chunk in range(first >> CHUNK_BITS, ((stop - 1) >> CHUNK_BITS) + 1):
         if state[RUINED] == _ZERO:
-            at_open(state, t, want, market, terms, genes, record)
-            if state[UNITS] != _ZERO:
-                _during(state, t, market, terms, genes, record)
-            t = _quiet(state, wanted, shift, t + 1, stop, market, terms, genes)
-        else:
-            t = stop
-        if t < stop:
-            want = wanted[shift + t]
+            again = _chunk(state, wanted, shift, first, stop, chunk, again, market, terms, genes, record)
     state[PENDING] = wanted[shift + stop]
     flush(state, stop, market, record)
 
 
+@merged
+def _signals(wanted: Floats, shift: int, first: int, low: int, high: int, base: int) -> np.uint64:
+    """Return a bit for each row from low to high - 1, after `first`, before which the wanted value changed."""
+    begin_row = max(low, first + 2)
+    mask = changes(wanted, shift + begin_row, high - begin_row) << np.uint64(begin_row - base)
+    if low <= first + 1 < high:
+        mask |= np.uint64(1) << np.uint64(first + 1 - base)
+    return mask
+
+
+@merged
+def _chunk(
+    state: Floats, wanted: Floats, shift: int, first: int, stop: int, chunk: int, again: bool, market: Market,
+    terms: Floats, genes: Floats, record: Lent,
+) -> bool:  # fmt: skip
+    """Carry the account over the rows of a chunk; tell whether the open after it must be looked at.
+
+    `signals` has a bit for every row at whose open something other than was acted on may be wanted: where the value
+    changes, and after a row that could not act on it, or forgot what was acted on.
+    """
+    base = chunk << CHUNK_BITS
+    low, high = max(first, base), min(stop, base + CHUNK)
+    changed = signals = _signals(wanted, shift, first, low, high, base)
+    if again:
+        signals |= np.uint64(1) << np.uint64(low - base)
+    opened = low  # the first row whose open has not been looked at
+    inside = low  # the first row that has not been looked inside
+    while True:
+        row = min(base + lowest_bit(signals), high)
+        value = state[PENDING] if row == first else (wanted[shift + row] if row < high else _ZERO)
+        if row < high and value == state[ACTED]:
+            signals &= signals - np.uint64(1)
+            continue
+        if state[UNITS] != _ZERO:
+            row = min(row, max(int(min(state[NEXT_EVENT], float(high))), opened))
+            if genes[BAND] > _ZERO and not stays(state, chunk, market, terms, genes):
+                row = _first_drifted(state, wanted, shift, first, opened, row, market, terms, genes)
+            touched = first_touched(state, chunk, inside, row, market, terms)
+            if touched < row:
+                look_inside(state, touched, market, terms, genes, record)
+                if state[RUINED] != _ZERO:
+                    return False
+                inside = opened = touched + 1
+                if state[UNITS] == _ZERO:
+                    signals = from_bit(changed, inside - base) | (np.uint64(1) << np.uint64(inside - base))
+                continue
+        if row >= high:
+            return bool(signals >> np.uint64(high - base))
+        value = state[PENDING] if row == first else wanted[shift + row]
+        at_open(state, row, value, market, terms, genes, record)
+        if state[RUINED] != _ZERO:
+            return False
+        inside, opened = row, row + 1
+        signals = from_bit(changed, opened - base)
+        if value == value and value != state[ACTED]:  # noqa: PLR0124 (NaN: hold)
+            signals |= np.uint64(1) << np.uint64(opened - base)
+        if genes[EXITS] > _ZERO and state[UNITS] != _ZERO:
+            schedule(state, row, genes, terms)
+
+
 @njit
-def _during(state: Floats, t: int, market: Market, terms: Floats, genes: Floats, record: Lent) -> None:
-    """Rules (2) and (3) of row t for a position that is held."""
-    if genes[EXITS] + terms[TIERS] > _ZERO:
-        schedule(state, t, genes, terms)
-        inside(state, t, market, terms, genes, record)
-    units = state[UNITS]
-    if (
-        units != _ZERO
-        and state[CASH] + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - state[SETTLED]))
-        <= terms[NOTHING]
+def _first_drifted(
+    state: Floats, wanted: Floats, shift: int, first: int, row: int, stop: int, market: Market, terms: Floats,
+    genes: Floats,
+) -> int:  # fmt: skip
+    """Return the first row from `row` to stop - 1 before which the weight had drifted by more than the band."""
+    while row < stop and not drifted(
+        state, row, state[PENDING] if row == first else wanted[shift + row], market, terms, genes
     ):
-        ruin(state, t, market, record)
-
-
-@njit
-def _quiet(
-    state: Floats, wanted: Floats, shift: int, t: int, stop: int, market: Market, terms: Floats, genes: Floats
-) -> int:
-    """Return the first row from t on at whose open or inside of which something may happen; `stop` if there is none."""
-    acted, units = state[ACTED], state[UNITS]
-    if units != _ZERO and genes[BAND] > _ZERO:
-        return t
-    next_event = state[NEXT_EVENT]
-    while t < stop:
-        chunk = t >> CHUNK_BITS
-        end = min(stop, (chunk + 1) * CHUNK)
-        upto = end
-        if end - t < CHUNK or not _unchanged(wanted, shift + t, acted):
-            upto = t
-            while upto < end:
-                value = wanted[shift + upto]
-                if value == value and value != acted:  # noqa: PLR0124 (NaN: hold)
-                    break
-                upto += 1
-        if units != _ZERO:
-            if next_event < upto:
-                upto = max(int(next_event), t)
-            if upto == t:
-                return t
-            if not _safe(state, chunk, market, terms):
-                for row in range(t, upto):
-                    if _touched(state, row, market, terms):
-                        return row
-        if upto < end:
-            return upto
-        t = upto
-    return t
-
-
-@njit
-def _unchanged(wanted: Floats, at: int, acted: float) -> bool:
-    """Tell whether the CHUNK values from `at` on are all as acted on, or NaN; without a branch, so in vectors."""
-    changes = 0
-    for i in range(at, at + CHUNK):
-        changes += (wanted[i] == wanted[i]) & (wanted[i] != acted)  # NaN: hold
-    return changes == 0
-
-
-@njit
-def _safe(state: Floats, chunk: int, market: Market, terms: Floats) -> bool:
-    """Tell whether no row of the chunk can touch a level of the position, or ruin it."""
-    cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
-    if units > _ZERO:
-        worst, best = market.chunks[chunk * BOUNDS + LOW_MIN], market.chunks[chunk * BOUNDS + HIGH_MAX]
-        gain, paid = market.chunks[chunk * BOUNDS + GAIN_MIN], market.chunks[chunk * BOUNDS + PAID_MAX]
-    else:
-        worst, best = -market.chunks[chunk * BOUNDS + HIGH_MAX], -market.chunks[chunk * BOUNDS + LOW_MIN]
-        gain, paid = market.chunks[chunk * BOUNDS + GAIN_MAX], market.chunks[chunk * BOUNDS + PAID_MIN]
-    if worst <= state[STOP_LEVEL] or best >= state[TAKE_LEVEL] or best >= state[LADDER_LEVEL]:
-        return False
-    if cash + units * (gain + settled) <= _NEAR_RUIN * terms[CAPITAL]:
-        return False
-    if terms[TIERS] > _ZERO:
-        left, value = cash - units * (paid - settled), abs(units * worst)
-        spare = left + (value if units > _ZERO else -value) - maintenance_margin(value, terms)
-        return bool(spare > _ROUNDING * (abs(left) + value))
-    return True
-
-
-@njit
-def _touched(state: Floats, t: int, market: Market, terms: Floats) -> bool:
-    """Tell whether row t touches a level of the position, or ruins it; exactly what `inside` and `ruin` look at."""
-    cash, units, settled = state[CASH], state[UNITS], state[SETTLED]
-    worst, best = market.rows[t * ROW + LOW], market.rows[t * ROW + HIGH]
-    if units < _ZERO:
-        worst, best = -best, -worst
-    level = state[STOP_LEVEL]
-    if terms[TIERS] > _ZERO:
-        level = max(level, liquidation_level(cash - units * (market.rows[t * ROW + BEFORE] - settled), units, terms))
-    if worst <= level or best >= min(state[TAKE_LEVEL], state[LADDER_LEVEL]):
-        return True
-    return bool(
-        cash + units * (market.rows[t * ROW + MARK] - (market.rows[t * ROW + AFTER] - settled)) <= terms[NOTHING]
-    )
+        row += 1
+    return row
 
 
 @dataclass(frozen=True)

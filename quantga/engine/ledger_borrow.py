@@ -1,4 +1,4 @@
-"""Arrays lent to compiled code as bare pointers.
+"""Arrays lent to compiled code as bare pointers, and the lowest bit of a mask.
 
 Numba counts references at every call that takes an array and whenever one is taken out of a tuple; in a kernel of many
 small steps that costs ten times the arithmetic. The kernel's caller holds the arrays, so inside they need no counting.
@@ -25,5 +25,31 @@ def _borrow(_typing: Any, array: Any) -> Any:
     return pointer(array), lend
 
 
+def _further(_typing: Any, pointer: Any, offset: Any) -> Any:
+    if not isinstance(pointer, types.CPointer) or not isinstance(offset, types.Integer):
+        return None
+
+    def step(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    result: Any = pointer
+    return result(pointer, offset), step
+
+
+def _lowest_bit(_typing: Any, mask: Any) -> Any:
+    if mask != types.uint64:
+        return None
+
+    def count(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
+
+    result: Any = types.int64
+    return result(mask), count
+
+
 borrow: Any = intrinsic(_borrow)
 """`borrow(array)` in compiled code: a pointer to a C-contiguous array's elements, valid while somebody else holds it."""
+further: Any = intrinsic(_further)
+"""`further(pointer, offset)` in compiled code: a pointer to the element `offset` places on."""
+lowest_bit: Any = intrinsic(_lowest_bit)
+"""`lowest_bit(mask)` in compiled code: the place of the lowest bit of a uint64 that is 1; 64 where none is."""

@@ -24,8 +24,9 @@ CHUNK = 1 << CHUNK_BITS
 
 (OPEN, HIGH, LOW, MARK, BEFORE, AFTER, VOLATILITY, ATR, ROW) = range(9)
 """Columns of `Market.rows`: one cache line a bar."""
-(LOW_MIN, HIGH_MAX, GAIN_MIN, GAIN_MAX, PAID_MIN, PAID_MAX, BOUNDS) = range(7)
-"""Columns of `Market.chunks`; gain is mark less AFTER, paid is BEFORE."""
+(LOW_MIN, HIGH_MAX, PAID_MIN, PAID_MAX, LAST_MIN, LAST_MAX, CALM_MIN, CALM_MAX, BOUNDS) = range(9)
+"""Columns of `Market.chunks`: of the chunk's rows, paid is BEFORE and AFTER; last and calm are the mark and the volatility
+of the row before, which an order at a row's open knows."""
 
 
 class Market(NamedTuple):
@@ -35,11 +36,14 @@ class Market(NamedTuple):
     BEFORE, AFTER: USDC that one unit held long since row 0 has paid in funding by the bar's open, and after its close.
     VOLATILITY: annual, known at the close; ATR: in price units; NaN undefined or not asked for.
     chunks: float64[ceil(n / CHUNK), BOUNDS], the extremes over the rows of each chunk.
+    low, high: float64[n], the rows' again, side by side.
     day_end: int64[days + 1], the last row of each UTC day, then n + CHUNK as an end mark.
     """
 
     rows: Floats
     chunks: Floats
+    low: Floats
+    high: Floats
     day_end: NDArray[np.int64]
 
     @property
@@ -81,7 +85,7 @@ def assemble(bars: Bars, funding: Floats | None, volatility: Floats | None = Non
         rows[:, ATR] = atr
     _carry(bars["close"], np.zeros(n) if funding is None else funding, rows)
     day_end = np.append(np.flatnonzero(np.append(np.diff(bars.time // DAY_MS), 1)), n + CHUNK).astype(np.int64)
-    market = Market(rows, _bounds(rows), day_end)
+    market = Market(rows, _bounds(rows), rows[:, LOW].copy(), rows[:, HIGH].copy(), day_end)
     for array in market:
         array.flags.writeable = False
     return market
@@ -114,14 +118,19 @@ def _carry(close: Floats, funding: Floats, rows: Floats) -> None:
 
 @njit
 def _bounds(rows: Floats) -> Floats:
-    """Return the extremes of every chunk; missing bars do not count."""
+    """Return the extremes of every chunk; the prices of missing bars do not count."""
     chunks = np.empty(((len(rows) + CHUNK - 1) // CHUNK, BOUNDS))
-    chunks[:, LOW_MIN], chunks[:, GAIN_MIN], chunks[:, PAID_MIN] = np.inf, np.inf, np.inf
-    chunks[:, HIGH_MAX], chunks[:, GAIN_MAX], chunks[:, PAID_MAX] = -np.inf, -np.inf, -np.inf
+    chunks[:, LOW_MIN::2], chunks[:, HIGH_MAX::2] = np.inf, -np.inf
     for t in range(len(rows)):
-        chunk = chunks[t >> CHUNK_BITS]
-        gain, paid = rows[t, MARK] - rows[t, AFTER], rows[t, BEFORE]
-        chunk[LOW_MIN], chunk[HIGH_MAX] = np.fmin(chunk[LOW_MIN], rows[t, LOW]), np.fmax(chunk[HIGH_MAX], rows[t, HIGH])
-        chunk[GAIN_MIN], chunk[GAIN_MAX] = min(chunk[GAIN_MIN], gain), max(chunk[GAIN_MAX], gain)
-        chunk[PAID_MIN], chunk[PAID_MAX] = min(chunk[PAID_MIN], paid), max(chunk[PAID_MAX], paid)
+        chunk, before = chunks[t >> CHUNK_BITS], max(t - 1, 0)
+        _stretch(chunk[LOW_MIN:], rows[t, LOW], rows[t, HIGH])
+        _stretch(chunk[PAID_MIN:], min(rows[t, BEFORE], rows[t, AFTER]), max(rows[t, BEFORE], rows[t, AFTER]))
+        _stretch(chunk[LAST_MIN:], rows[before, MARK], rows[before, MARK])
+        _stretch(chunk[CALM_MIN:], rows[before, VOLATILITY], rows[before, VOLATILITY])
     return chunks
+
+
+@njit
+def _stretch(bounds: Floats, low: float, high: float) -> None:
+    """Widen bounds[0] and bounds[1] to hold `low` and `high`; NaN widens nothing."""
+    bounds[0], bounds[1] = np.fmin(bounds[0], low), np.fmax(bounds[1], high)

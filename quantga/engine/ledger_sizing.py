@@ -24,7 +24,7 @@ from quantga.engine.ledger_terms import (
     TIERS,
     Floats,
 )
-from quantga.lang.jit import njit
+from quantga.lang.jit import merged, njit
 
 _TIE = 1e-6  # of a lot or a tick: a quotient this close to a whole number is that number
 _DUST = 1e-12  # units: a smaller position is none, a smaller order (or part of a large position) is rounding
@@ -33,7 +33,7 @@ _FIGURES = 5
 _ZERO = 0.0
 
 
-@njit
+@merged
 def tick_price(price: float, side: float, terms: Floats) -> float:
     """Return the nearest valid price against the trader: up for a buy (side 1), down for a sell (side -1).
 
@@ -56,20 +56,20 @@ def tick_price(price: float, side: float, terms: Floats) -> float:
     return float(math.floor(price * scale + _TIE) / scale)
 
 
-@njit
+@merged
 def fill_price(price: float, side: float, terms: Floats) -> float:
     """Return where a market order fills that finds the market at `price`: after slippage and tick."""
     return tick_price(price * (1.0 + side * terms[SLIPPAGE]), side, terms)
 
 
-@njit
+@merged
 def _size(weight: float, sign: float, side: float, equity: float, units: float, fill: float, terms: Floats) -> float:
     """Return |units after|, so that their notional N is weight x (equity - fee x |sign N - units x fill|)."""
     fee = side * terms[FEE]
     return float(weight * (equity + fee * units * fill) / ((1.0 + weight * fee * sign) * fill))
 
 
-@njit
+@merged
 def _allowed(weight: float, sign: float, side: float, equity: float, units: float, fill: float, terms: Floats) -> float:
     """Return the size of `_size` within the margin tiers: at most leverage x equity in the tier where it lies."""
     count = int(terms[TIERS])
@@ -85,7 +85,7 @@ def _allowed(weight: float, sign: float, side: float, equity: float, units: floa
     return found
 
 
-@njit
+@merged
 def rebalance(target: float, cash: float, units: float, price: float, terms: Floats) -> tuple[float, float]:
     """Return (units after the order, fill price); units unchanged where no order is due.
 

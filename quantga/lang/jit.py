@@ -111,6 +111,15 @@ def njit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     return compiled
 
 
+def merged[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Compile like `njit`, and let LLVM always take the code in where it is called: for the small steps of a hot loop."""
+    numba.config.CACHE_DIR = str(cache_directory(function.__module__))  # type: ignore[attr-defined]
+    compiled: Callable[P, R] = numba.njit(
+        cache=True, fastmath=False, nogil=True, error_model="numpy", forceinline=True
+    )(function)
+    return compiled
+
+
 def inlined[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` as a part of what calls it; it has no place in the cache of its own."""
     options: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "no_cfunc_wrapper": True}

@@ -16,7 +16,7 @@ from quantga.engine.costs import Costs
 from quantga.engine.instruments import Instrument
 from quantga.engine.ledger import Outcome, trace
 from quantga.engine.ledger_market import assemble
-from quantga.engine.ledger_steps import REASONS
+from quantga.engine.ledger_state import REASONS
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.lang.bars import Bars
 from quantga.lang.genes import Genes

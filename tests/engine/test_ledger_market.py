@@ -11,11 +11,13 @@ from quantga.engine.ledger_market import (
     AFTER,
     ATR,
     BEFORE,
+    CALM_MAX,
+    CALM_MIN,
     CHUNK,
-    GAIN_MAX,
-    GAIN_MIN,
     HIGH,
     HIGH_MAX,
+    LAST_MAX,
+    LAST_MIN,
     LOW,
     LOW_MIN,
     MARK,
@@ -88,14 +90,24 @@ def test_days_end_where_the_utc_day_does():
 
 
 def test_bounds_hold_for_every_row_of_their_chunk():
-    market = prepare(made(), Costs(), [])
+    market = prepare(made(), Costs(), [Genes(vol_target=0.3)])
     rows, bounds = market.rows, np.repeat(market.chunks, CHUNK, axis=0)[:1500]
     there = ~np.isnan(rows[:, LOW])
     assert (rows[there, LOW] >= bounds[there, LOW_MIN]).all()
     assert (rows[there, HIGH] <= bounds[there, HIGH_MAX]).all()
-    gain = rows[:, MARK] - rows[:, AFTER]
-    assert ((gain >= bounds[:, GAIN_MIN]) & (gain <= bounds[:, GAIN_MAX])).all()
-    assert ((rows[:, BEFORE] >= bounds[:, PAID_MIN]) & (rows[:, BEFORE] <= bounds[:, PAID_MAX])).all()
+    for paid in (rows[:, BEFORE], rows[:, AFTER]):
+        assert ((paid >= bounds[:, PAID_MIN]) & (paid <= bounds[:, PAID_MAX])).all()
+    last, calm = rows[:-1, MARK], rows[:-1, VOLATILITY]
+    assert ((last >= bounds[1:, LAST_MIN]) & (last <= bounds[1:, LAST_MAX])).all()
+    known = ~np.isnan(calm)
+    assert known.any()
+    assert ((calm >= bounds[1:, CALM_MIN]) & (calm <= bounds[1:, CALM_MAX]))[known].all()
+
+
+def test_prices_side_by_side_are_the_rows():
+    market = prepare(made(), Costs(), [])
+    np.testing.assert_array_equal(market.low, market.rows[:, LOW])
+    np.testing.assert_array_equal(market.high, market.rows[:, HIGH])
 
 
 def test_arrays_are_read_only():

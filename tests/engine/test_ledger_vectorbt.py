@@ -14,7 +14,7 @@ import pytest
 from quantga.engine.costs import Costs
 from quantga.engine.ledger import Outcome, trace
 from quantga.engine.ledger_market import assemble
-from quantga.engine.ledger_steps import TRADE
+from quantga.engine.ledger_state import TRADE
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.evolve.vary import random_programs
 from quantga.lang.bars import Bars

@@ -206,7 +206,7 @@ def test_the_score_is_mean_less_half_the_spread():
 
 
 def test_tallies_are_what_the_ledger_counts_first():
-    from quantga.engine.ledger_steps import STATE
+    from quantga.engine.ledger_state import STATE
 
     assert STATE[: len(TALLIES)] == TALLIES
 
