@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantga.engine.costs import Costs
-from quantga.engine.ledger import advance, begin
-from quantga.engine.ledger_market import AFTER, MARK, Market, prepare
-from quantga.engine.ledger_state import WEIGHT, Record
+from quantga.engine.ledger import advance_lent, lend
+from quantga.engine.ledger_borrow import borrow, further, lowest_bit
+from quantga.engine.ledger_market import AFTER, CHUNK, MARK, Market, prepare
+from quantga.engine.ledger_scan import changes
+from quantga.engine.ledger_state import STATE, WEIGHT, Lent, begin
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.engine.metrics import KEYS, M_BARS, M_MEAN_NET, T_WEIGHT, Codes, figures, market_figures
 from quantga.errors import DataError
@@ -30,7 +32,6 @@ type Hashes = NDArray[np.uint64]
 
 ROUNDING = 20.0
 """Wanted positions are the same behaviour where they agree to 1/ROUNDING."""
-_QUIET = 32  # bars looked at together for a change of the wanted position
 
 
 class Days(NamedTuple):
@@ -159,9 +160,10 @@ def _carry(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
     cuts: Ints,
     kept: Kept,
 ) -> None:
-    bars = len(market.rows)
-    nothing = np.empty((0, 0))
+    bars, days, width = len(market.rows), kept.daily.shape[1], genes.shape[1]
     code = np.zeros(len(kept.state), np.int64)
+    work, state, daily = borrow(signals.work), borrow(kept.state), borrow(kept.daily)
+    lent, rules, gene = lend(market), borrow(terms), borrow(genes)
     first_cut = 0
     for start in range(-(signals.origin % BLOCK), bars, BLOCK):
         low, high = max(start, 0), min(start + BLOCK, bars)
@@ -178,44 +180,47 @@ def _carry(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays)
             if a < seen:
                 continue
             seen += 1
-            wanted = signals.work[signals.root[p] + low - start : signals.root[p] + high - start]
-            record = Record(kept.daily[a], nothing, nothing)
+            own, wanted = further(state, a * len(STATE)), signals.root[p] - start
+            record = Lent(further(daily, a * days), daily, daily, False, False)
             row, cut = low, first_cut
             while row < high:
                 until = min(high, cuts[cut])
-                advance(kept.state[a], wanted, row - low, row, until, market, terms, genes[gene_row[p]], record)
+                advance_lent(own, work, wanted - 1, row, until, lent, rules, further(gene, gene_row[p] * width), record)
                 while cut < len(cuts) and until == cuts[cut]:  # a slice may have no bar
-                    kept.weights[a, cut] = kept.state[a, WEIGHT]
+                    kept.weights[a, cut] = own[WEIGHT]
                     cut += 1
                 row = until
             if len(kept.behaviour):
-                kept.behaviour[a], code[a] = _behave(wanted, signals.origin + low, kept.behaviour[a], code[a])
+                kept.behaviour[a], code[a] = _behave(
+                    further(work, wanted + low), high - low, signals.origin + low, kept.behaviour[a], code[a]
+                )
 
 
 def behaviour_of(wanted: Floats, origin: int) -> np.uint64:
     """Return the behaviour of one wanted series, float64[n], whose row 0 is bar number `origin`."""
-    return np.uint64(_behave(wanted, origin, np.uint64(0), 0)[0])
+    return np.uint64(_behaviour_of(np.ascontiguousarray(wanted), origin))
 
 
 @njit
-def _behave(wanted: Floats, number: int, behaviour: np.uint64, code: int) -> tuple[np.uint64, int]:
-    """Return the hash and the last rounded position after these bars, of which the first has this number."""
-    n = len(wanted)
-    value = math.nan  # the last one looked at
-    for begin_row in range(0, n, _QUIET):
-        end_row = min(begin_row + _QUIET, n)
-        changed = False
-        for i in range(begin_row, end_row):
-            changed |= (wanted[i] != value) & (wanted[i] == wanted[i])
-        if not changed:
-            continue
-        for i in range(begin_row, end_row):
-            if wanted[i] != value and not math.isnan(wanted[i]):
-                value = wanted[i]
-                rounded = math.floor(value * ROUNDING + 0.5)
-                if rounded != code:
-                    behaviour += _scatter(np.uint64(number + i)) * np.uint64(rounded - code)
-                    code = rounded
+def _behaviour_of(wanted: Floats, origin: int) -> np.uint64:
+    return _behave(borrow(wanted), len(wanted), origin, np.uint64(0), 0)[0]
+
+
+@njit
+def _behave(wanted: Floats, count: int, number: int, behaviour: np.uint64, code: int) -> tuple[np.uint64, int]:
+    """Return the hash and the last rounded position after `count` more bars, of which the first has this number."""
+    for first in range(0, count, CHUNK):
+        if first == 0:
+            mask = np.uint64(1) | changes(wanted, 1, min(CHUNK, count) - 1) << np.uint64(1)
+        else:
+            mask = changes(wanted, first, min(CHUNK, count - first))
+        while mask:
+            i = first + lowest_bit(mask)
+            mask &= mask - np.uint64(1)
+            if not math.isnan(wanted[i]):
+                rounded = math.floor(wanted[i] * ROUNDING + 0.5)
+                behaviour += _scatter(np.uint64(number + i)) * np.uint64(rounded - code)
+                code = rounded
     return behaviour, code
 
 

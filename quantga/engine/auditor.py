@@ -19,9 +19,9 @@ from quantga.engine.accounts import Asset, Kept, behaviour_of
 from quantga.engine.appraise import too_short
 from quantga.engine.backtest import Backtest, recorded
 from quantga.engine.costs import Costs
-from quantga.engine.ledger import Outcome, begin
+from quantga.engine.ledger import Outcome
 from quantga.engine.ledger_market import MARK
-from quantga.engine.ledger_state import ACTED, ORDERS, REASONS, RUINED, TRADE
+from quantga.engine.ledger_state import ACTED, ORDERS, REASONS, RUINED, TRADE, begin
 from quantga.engine.ledger_terms import NOTHING
 from quantga.engine.metrics import (
     T_BARS_IN_TRADES,

@@ -20,7 +20,7 @@ from quantga.engine.ledger_steps import at_open, drifted, look_inside, schedule
 from quantga.engine.ledger_terms import BAND, EXITS, Floats
 from quantga.lang.jit import merged, njit
 
-__all__ = ["Outcome", "advance", "begin", "carry", "lend", "lend_record", "trace"]
+__all__ = ["Outcome", "advance", "advance_lent", "lend", "trace"]
 
 _ZERO = 0.0
 
@@ -36,9 +36,9 @@ def advance(
     terms, genes: of `encode_terms`, and a row of `encode_genes`. record: where results are written; `daily` must have
     room for every UTC day of the market. Bars come in order and without gaps; how they are cut changes no bit.
     """
-    carry(
+    advance_lent(
         borrow(state), borrow(wanted), offset - first - 1, first, stop, lend(market), borrow(terms), borrow(genes),
-        lend_record(record),
+        _lend_record(record),
     )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def lend(market: Market) -> Market:
 
 
 @njit
-def lend_record(record: Record) -> Lent:
+def _lend_record(record: Record) -> Lent:
     """Return where results are written, with its arrays lent."""
     return Lent(
         borrow(record.daily), borrow(record.rows), borrow(record.trades), len(record.rows) > 0, len(record.trades) > 0
@@ -59,7 +59,7 @@ def lend_record(record: Record) -> Lent:
 
 
 @njit
-def carry(
+def advance_lent(
     state: Floats, wanted: Floats, shift: int, first: int, stop: int, market: Market, terms: Floats, genes: Floats,
     record: Lent,
 ) -> None:  # fmt: skip
@@ -128,7 +128,7 @@ def _chunk(
         signals = from_bit(changed, opened - base)
         if value == value and value != state[ACTED]:  # noqa: PLR0124 (NaN: hold)
             signals |= np.uint64(1) << np.uint64(opened - base)
-        if genes[EXITS] > _ZERO and state[UNITS] != _ZERO:
+        if genes[EXITS] > _ZERO:
             schedule(state, row, genes, terms)
 
 

@@ -53,10 +53,9 @@ def first_touched(state: Floats, chunk: int, first: int, stop: int, market: Mark
     """Return the first row from first to stop - 1, all of this chunk, that may touch a level or ruin; else `stop`."""
     units, settled, at = state[UNITS], state[SETTLED], chunk * BOUNDS
     size = abs(units)
-    if units > _ZERO:
-        worst, best, paid = market.chunks[at + LOW_MIN], market.chunks[at + HIGH_MAX], market.chunks[at + PAID_MAX]
-    else:
-        worst, best, paid = -market.chunks[at + HIGH_MAX], -market.chunks[at + LOW_MIN], market.chunks[at + PAID_MIN]
+    side, short = 1.0 if units > _ZERO else -1.0, int(units < _ZERO)  # a short swaps least and most
+    worst, best = side * market.chunks[at + LOW_MIN + short], side * market.chunks[at + HIGH_MAX - short]
+    paid = market.chunks[at + PAID_MAX - short]
     left = state[CASH] - units * (paid - settled)
     stopped, taken = state[STOP_LEVEL], min(state[TAKE_LEVEL], state[LADDER_LEVEL])
     near = _NEAR_RUIN * terms[CAPITAL]
@@ -64,7 +63,7 @@ def first_touched(state: Floats, chunk: int, first: int, stop: int, market: Mark
     if terms[TIERS] > _ZERO:
         value = size * abs(worst)
         spare -= maintenance_margin(value, terms) + _ROUNDING * (abs(left) + value)
-    if spare > _ZERO and worst > stopped and best < taken:
+    if (spare > _ZERO) & (worst > stopped) & (best < taken):
         return stop
     level = (near - left) / size
     if terms[TIERS] > _ZERO:

@@ -69,8 +69,8 @@ _BACKSTOP = 2.0 / 3.0  # of the maintenance margin: below it the venue takes pos
 @merged
 def target_weight(wanted: float, t: int, market: Market, genes: Floats) -> float:
     """Return the target weight decided at the close before row t; NaN where its size or its stop is undefined."""
-    if wanted == _ZERO:
-        return _ZERO
+    if genes[VOL_TARGET] + genes[STOP_ATR] + genes[TAKE_ATR] == _ZERO or wanted == _ZERO:
+        return float(wanted * genes[SIZE])
     if (genes[STOP_ATR] > _ZERO or genes[TAKE_ATR] > _ZERO) and np.isnan(market.rows[(t - 1) * ROW + ATR]):
         return math.nan
     if genes[VOL_TARGET] > _ZERO:
@@ -148,7 +148,7 @@ def at_open(state: Floats, t: int, wanted: float, market: Market, terms: Floats,
     after, fill = rebalance(target, cash, units, price, terms)
     if after != units:
         trade(state, t, after, fill, price, terms[FEE], reason, market, terms[NOTHING], record)
-        if genes[EXITS] > _ZERO and (abs(after) > abs(units) or after * units < _ZERO):
+        if genes[EXITS] > _ZERO and not (after * units > _ZERO and abs(after) < abs(units)):
             _levels(state, t, market, genes)
 
 

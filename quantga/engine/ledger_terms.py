@@ -19,10 +19,10 @@ type Floats = NDArray[np.float64]
 RUIN = 1e-9
 """Of the capital: an account with no more than this has lost everything. Less would be rounding."""
 
-(FEE, MAKER, SLIPPAGE, CAPITAL, MAX_LEVERAGE, MIN_NOTIONAL, PER_UNIT, PRICE_DECIMALS, NOTHING, TIERS, TIER) = range(11)
-"""Places in `terms`. PER_UNIT: lots per unit of the base asset, 0 = no rounding. NOTHING: equity (USDC) at or
-below which an account is ruined. TIERS: their number, 0 = no margin. From TIER on, LOWER, LEVERAGE, RATE and DEDUCTION
-of each tier."""
+(FEE, MAKER, SLIPPAGE, CAPITAL, MAX_LEVERAGE, MIN_NOTIONAL, PER_UNIT, PRICE_SCALE, NOTHING, TIERS, TIER) = range(11)
+"""Places in `terms`. PER_UNIT: lots per unit of the base asset, 0 = no rounding. PRICE_SCALE: most ticks per
+USDC. NOTHING: equity (USDC) at or below which an account is ruined. TIERS: their number, 0 = no margin. From TIER on,
+LOWER, LEVERAGE, RATE and DEDUCTION of each tier."""
 (LOWER, LEVERAGE, RATE, DEDUCTION, TIER_WIDTH) = range(5)
 
 (VOL_TARGET, SIZE, STOP, STOP_ATR, TAKE, TAKE_ATR, LATCH, BAND, MAX_HOLD, EXITS, STEPS, LADDER) = range(12)
@@ -39,7 +39,7 @@ def encode_terms(costs: Costs, base: str) -> Floats:
         traded = instrument(base, costs.instruments)
         terms[MIN_NOTIONAL] = costs.min_notional
         terms[PER_UNIT] = 10.0**traded.size_decimals
-        terms[PRICE_DECIMALS] = MAX_DECIMALS - traded.size_decimals
+        terms[PRICE_SCALE] = 10.0 ** (MAX_DECIMALS - traded.size_decimals)
     if not costs.margin:
         return terms
     traded = margined(base, costs.instruments)
