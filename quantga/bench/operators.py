@@ -173,5 +173,6 @@ def _run(wanted: Floats, market: Market, terms: Floats, genes: Floats, record: R
 def _carry(states: Floats, wanted: Floats, market: Market, terms: Floats, genes: Floats, record: Record) -> None:
     """Carry equal accounts over all bars, block by block, as appraisal does it."""
     for start in range(0, len(wanted), BLOCK):
-        for one in states:
+        for account in range(len(states)):
+            one = states[account]
             advance(one, wanted, start, start, min(start + BLOCK, len(wanted)), market, terms, genes, record)

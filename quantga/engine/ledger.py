@@ -128,7 +128,7 @@ def _chunk(
         signals = from_bit(changed, opened - base)
         if value == value and value != state[ACTED]:  # noqa: PLR0124 (NaN: hold)
             signals |= np.uint64(1) << np.uint64(opened - base)
-        if genes[EXITS] > _ZERO:
+        if genes[EXITS] > _ZERO and state[UNITS] != _ZERO:
             schedule(state, row, genes, terms)
 
 
