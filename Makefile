@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(STAMP) ## Python 3.12, a virtual environment from the hashed lock, quantga itself
@@ -66,6 +66,10 @@ bench: $(STAMP) ## Measure: the engine
 .PHONY: warm
 warm: $(STAMP) ## Compile the numerical kernels now, into the cache
 	@$(BIN)/quantga warm
+
+.PHONY: s3
+s3: $(STAMP) ## A real S3 server on this machine, with a bucket and its keys (Ctrl-C ends it)
+	@$(BIN)/python -m tests.store.weed
 
 .PHONY: proof
 proof: $(STAMP) ## The long versions of the checks (hours; resumable); writes docs/proof.md

@@ -13,7 +13,7 @@ from rich.table import Table
 
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", metavar="DIR", help="The lake: a folder, or s3://bucket/prefix. Default: [store] path."),
+    typer.Option("--store", metavar="DIR", help="The lake: a folder, or s3://bucket/prefix. Default: \\[store] path."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 SymbolsOption = Annotated[str | None, typer.Option("--symbols", help="BTC,ETH,…; default: all of the dataset.")]

@@ -80,7 +80,7 @@ def list_(store: StoreOption = None, json: JsonOption = False) -> None:
         give_json({"datasets": [_dataset(manifest) for manifest in standing], "store": str(lake.root)})
         return
     if not standing:
-        say(f"the store {lake.root} holds no bars: give `quantga data import PATH` first")
+        say(f"the store {lake.root} holds no bars: give `quantga data import PATH` or `quantga data pull` first")
     for manifest in standing:
         _show(manifest)
 
