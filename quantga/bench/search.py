@@ -19,8 +19,9 @@ from quantga.bench.story import chance_market
 from quantga.cluster.fan_out import Crew, Inline, appraisals
 from quantga.cluster.record import RunFiles
 from quantga.cluster.rounds import rounds
+from quantga.cluster.task import Appraise
 from quantga.engine.accounts import Asset, carry
-from quantga.engine.appraise import Trial, appraise_market
+from quantga.engine.appraise import Trial, appraiser
 from quantga.engine.warm import warm
 from quantga.evolve.grammar import grammar_for
 from quantga.evolve.islands import Plan, begin
@@ -49,10 +50,11 @@ def plan_of_search(bars: Bars, generations: int) -> Plan:
 
 @dataclass
 class Judge:
-    """Appraises in this process and remembers what it cost."""
+    """Appraises in this process, as a search on one worker does, and remembers what it cost."""
 
     market: Mapping[str, Bars]
     trial: Trial
+    appraise: Appraise
     seconds: float = 0.0
     count: int = 0
     batches: list[list[Program]] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Judge:
     def __call__(self, programs: Sequence[Program]) -> Iterable[Appraisal]:
         """Appraise."""
         began = time.process_time()
-        found = appraisals(programs, appraise_market(programs, self.market, self.trial))
+        found = appraisals(programs, self.appraise(programs))
         self.seconds += time.process_time() - began
         self.count += len(programs)
         self.batches.append(list(programs))
@@ -71,7 +73,8 @@ def measure(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Run the search and return its CPU seconds, their split, appraisals per second and the memory it took."""
     bars = chance_market(8_760 if quick else BARS)
     plan = plan_of_search(bars, 5 if quick else GENERATIONS)
-    judge = Judge({bars.symbol: bars}, Trial(min_trades=20))
+    market, trial = {bars.symbol: bars}, Trial(min_trades=20)
+    judge = Judge(market, trial, appraiser(market, trial))
     say("compiling, or loading what is compiled …")
     warm()
     say(f"searching: {plan.islands} islands x {plan.population} programs x {plan.generations} generations …")
@@ -117,7 +120,7 @@ def _parts(judge: Judge) -> dict[str, float]:
     costs = judge.trial.costs
     for programs in judge.batches[step // 2 :: step]:
         for bars in judge.market.values():
-            whole = _seconds(partial(appraise_market, programs, judge.market, judge.trial))
+            whole = _seconds(partial(judge.appraise, programs))
             began = time.process_time()
             plans = list(tiles(programs))
             planning = time.process_time() - began

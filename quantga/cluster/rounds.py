@@ -6,7 +6,9 @@ written, is whole generations in order, and it is the same whatever came back fi
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from quantga.cluster.fan_out import Crew
@@ -45,6 +47,18 @@ def rounds(plan: Plan, state: State, known: dict[Program, Appraisal], crew: Crew
             crew.submit(clocks.advance())
 
 
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Keep the collector of reference cycles still: breeding makes many small objects and no cycles."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Clocks:
     """Where every island is: what it waits for, and which generations are complete."""
 
@@ -78,19 +92,21 @@ class Clocks:
 
     def told(self, found: list[Appraisal]) -> None:
         """Take appraisals; islands whose brood is whole settle."""
-        for appraisal in found:
-            self._known[appraisal.program] = appraisal
-            for number in self._awaited.pop(appraisal.program, ()):
-                self._missing[number] -= 1
-        self._settle()
+        with _no_collecting():
+            for appraisal in found:
+                self._known[appraisal.program] = appraisal
+                for number in self._awaited.pop(appraisal.program, ()):
+                    self._missing[number] -= 1
+            self._settle()
 
     def advance(self) -> list[Program]:
         """Let every island breed that can; return the programs that nobody has asked for yet."""
         wanted: list[Program] = []
-        while ready := [island for island in self._idle.values() if self._may_breed(island)]:
-            for island in ready:
-                wanted += self._breed(island)
-            self._settle()
+        with _no_collecting():
+            while ready := [island for island in self._idle.values() if self._may_breed(island)]:
+                for island in ready:
+                    wanted += self._breed(island)
+                self._settle()
         return wanted
 
     def _may_breed(self, island: Island) -> bool:

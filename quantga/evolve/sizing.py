@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from quantga.lang.genes import Genes
@@ -30,44 +32,57 @@ LADDERS: dict[str, tuple[Any, ...]] = {
 _NAMES = tuple(field.name for field in fields(Genes))
 NEUTRAL = Genes()
 _ACTIVE = 0.12
+_values = attrgetter(*_NAMES)
+_NONE = _values(NEUTRAL)
+
+
+@lru_cache(maxsize=4096)
+def _genes(values: tuple[Any, ...]) -> Genes:
+    """Return the genes of these values; equal ones are one object."""
+    return Genes(*values)
 
 
 def draw_genes(chance: random.Random) -> Genes:
     """Return random genes: each is active with a chance of about one in eight."""
-    given = {}
-    for name in _NAMES:
+    given = list(_NONE)
+    for place, name in enumerate(_NAMES):
         draw = chance.random()
         if draw < _ACTIVE:
             rungs = LADDERS[name]
-            given[name] = rungs[int(draw / _ACTIVE * len(rungs))]
-    return Genes(**given)
+            given[place] = rungs[int(draw / _ACTIVE * len(rungs))]
+    return _genes(tuple(given))
 
 
 def vary_genes(genes: Genes, chance: random.Random) -> Genes:
     """Return genes of which one is a rung up or down, redrawn, or neutral again."""
+    values = list(_values(genes))
     while True:
-        name = _NAMES[chance.randrange(len(_NAMES))]
-        rungs, now, act = LADDERS[name], getattr(genes, name), chance.random()
+        place = int(chance.random() * len(_NAMES))
+        rungs, now, act = LADDERS[_NAMES[place]], values[place], chance.random()
         if act < 0.25:
-            then = getattr(NEUTRAL, name)
+            then = _NONE[place]
         elif act < 0.5:
-            then = rungs[chance.randrange(len(rungs))]
+            then = rungs[int(chance.random() * len(rungs))]
         else:
             then = neighbour(rungs, now, up=chance.random() < 0.5)
         if then != now:
-            return replace(genes, **{name: then})
+            values[place] = then
+            return _genes(tuple(values))
 
 
 def genes_in_use(genes: Genes) -> int:
     """Return how many genes are not neutral."""
-    return sum(getattr(genes, name) != getattr(NEUTRAL, name) for name in _NAMES)
+    return sum([value != none for value, none in zip(_values(genes), _NONE, strict=True)])
 
 
 def cross_genes(first: Genes, second: Genes, chance: random.Random) -> Genes:
     """Return genes of which each comes from either parent."""
-    if first == second:
+    if first is second or first == second:
         return first
-    return Genes(**{name: getattr(second if chance.random() < 0.5 else first, name) for name in _NAMES})
+    draw = chance.random
+    return _genes(
+        tuple([other if draw() < 0.5 else own for own, other in zip(_values(first), _values(second), strict=True)])
+    )
 
 
 def neighbour(rungs: tuple[Any, ...], value: Any, *, up: bool) -> Any:

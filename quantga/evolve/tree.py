@@ -1,4 +1,4 @@
-"""A program's tokens seen as a tree: where each sub-expression ends, what sort it is, and what replacing it gives.
+"""A program's term seen by the grammar: its nodes in prefix order, the sort of each, and what replacing one gives.
 
 A replacement is brought to canonical form along the path to the root only: all that hangs beside it is canonical already.
 """
@@ -11,115 +11,95 @@ from functools import cache, lru_cache
 from quantga.evolve.grammar import ASPECTS, POSITION, Sort, bind
 from quantga.lang.kinds import IMMEDIATE, Kind
 from quantga.lang.ops import OPS
-from quantga.lang.program import Program, Token, rewrite
+from quantga.lang.term import Term, Token, arity, term
 
-WORDS = len(OPS)
-_ARITY = tuple(len(op.args) for op in OPS)
 _USER: Sort = (Kind.RATIO, "score")
 _NUMBER: Sort = (Kind.WINDOW, "")  # until the operator that takes it says which ladder
-_NO_NUMBERS: tuple[int, ...] = ()
+_VALUED = tuple(tuple(i for i, kind in enumerate(op.args) if kind in ASPECTS) for op in OPS)
+"""For each operator the places of the arguments that have an aspect."""
+_NUMBERS = tuple(tuple(kind in IMMEDIATE for kind in op.args) for op in OPS)
+"""For each operator which of its arguments are numbers."""
+_ONE: dict[Sort, Sort] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Node i begins at token i, ends before `ends[i]`, is an argument of `parents[i]` (-1: the root), and is of `sorts[i]`.
+    """The nodes of a term in prefix order: node i ends before node `i + size`, and is of `sorts[i]`.
 
-    `histories[i]` bounds its lookback in bars; `places` are the nodes of each sort.
+    Sorts of two trees are equal where they are identical.
     """
 
-    tokens: tuple[Token, ...]
-    ends: tuple[int, ...]
-    parents: tuple[int, ...]
+    root: Term
+    nodes: tuple[Term, ...]
     sorts: tuple[Sort, ...]
-    histories: tuple[int, ...]
-    places: dict[Sort, list[int]]
 
-    def at(self, place: int) -> tuple[Token, ...]:
-        """Return the tokens of a node."""
-        return self.tokens[place : self.ends[place]]
+    def alike(self, sort: Sort, start: int, end: int) -> list[int]:
+        """Return the nodes of a sort among some."""
+        return [place for place in range(start, end) if self.sorts[place] is sort]
 
-    def replaced(self, place: int, piece: tuple[Token, ...], history: int) -> tuple[tuple[Token, ...], int]:
-        """Return the canonical tokens with `piece` (canonical, of that lookback) in a node's place, and their lookback."""
-        tokens, ends, parents = self.tokens, self.ends, self.parents
-        while (up := parents[place]) >= 0:
-            token = tokens[up]
-            assert isinstance(token, int)
-            arguments, numbers, at = [], [], up + 1
-            for kind in OPS[token].args:
-                own = piece if at == place else tokens[at : ends[at]]
-                if kind in IMMEDIATE:
-                    numbers.append(own[0])
-                elif at != place:
-                    history = max(history, self.histories[at])
-                arguments.append(own)
-                at = ends[at]
-            history += _own_history(token, tuple(numbers))
-            piece = rewrite(token, arguments)
-            place = up
-        return piece, history
+    def replaced(self, place: int, piece: Term) -> Term:
+        """Return the canonical term with `piece` in a node's place."""
+        at, path = self.root, []
+        while place:
+            place -= 1
+            for i, argument in enumerate(at.args):
+                if place < argument.size:
+                    path.append((at, i))
+                    at = argument
+                    break
+                place -= argument.size
+        for above, i in reversed(path):
+            piece = term(above.token, (*above.args[:i], piece, *above.args[i + 1 :]))
+        return piece
 
 
 @lru_cache(maxsize=16384)
-def tree(tokens: tuple[Token, ...]) -> Tree:
-    """Return the tree of a program's tokens."""
-    size = len(tokens)
-    ends, parents, histories = list(range(1, size + 1)), [-1] * size, [0] * size
-    sorts: list[Sort] = [POSITION] * size
-    stack: list[int] = []
-    for place in range(size - 1, -1, -1):
-        token = tokens[place]
-        if isinstance(token, str):
-            sorts[place] = _USER
-        elif token >= WORDS:
-            sorts[place] = _NUMBER
+def tree(root: Term) -> Tree:
+    """Return the tree of a term."""
+    return Tree(root, tuple(_nodes(root)), _sorts(root))
+
+
+def _nodes(root: Term) -> list[Term]:
+    found = [root]
+    for argument in root.args:
+        if argument.args:
+            found += _nodes(argument)
         else:
-            own: list[int] = [stack.pop() for _ in range(_ARITY[token])]
-            aspects = [sorts[a][1] for a in own if sorts[a][0] in ASPECTS]
-            sorts[place], given = bind(token, tuple(aspects))
-            history, numbers = 0, []
-            for a, sort in zip(own, given, strict=True):
-                parents[a] = place
-                if sort[0] in IMMEDIATE:
-                    sorts[a] = sort
-                    numbers.append(tokens[a])
-                else:
-                    history = max(history, histories[a])
-            histories[place] = history + _own_history(token, tuple(numbers))
-            if own:
-                ends[place] = ends[own[-1]]
-        stack.append(place)
-    places: dict[Sort, list[int]] = {}
-    for place, sort in enumerate(sorts):
-        places.setdefault(sort, []).append(place)
-    return Tree(tokens, tuple(ends), tuple(parents), tuple(sorts), tuple(histories), places)
+            found.append(argument)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _sorts(root: Term) -> tuple[Sort, ...]:
+    """Return the sort of every node of a term."""
+    token = root.token
+    if isinstance(token, str):
+        return (_one(_USER),)
+    if token >= len(OPS):
+        return (_one(_NUMBER),)
+    below = [_sorts(argument) for argument in root.args]
+    own, given = _bound(token, tuple([below[place][0][1] for place in _VALUED[token]]))
+    found = [own]
+    for sort, sorts, is_number in zip(given, below, _NUMBERS[token], strict=True):
+        if is_number:
+            found.append(sort)
+        else:
+            found += sorts
+    return tuple(found)
 
 
 @cache
-def _own_history(code: int, numbers: tuple[Token, ...]) -> int:
-    """Return the lookback of an operator over values that have none."""
-    values = sum(kind not in IMMEDIATE for kind in OPS[code].args)
-    return Program((code, *["$momentary"] * values, *numbers)).lookback
+def _bound(code: int, aspects: tuple[str, ...]) -> tuple[Sort, tuple[Sort, ...]]:
+    own, given = bind(code, aspects)
+    return _one(own), tuple(map(_one, given))
 
 
-def history(tokens: tuple[Token, ...]) -> int:
-    """Return a bound of the lookback in bars: at least `Program.lookback`, mostly equal to it, and quick to have."""
-    stack: list[int] = []
-    for place in range(len(tokens) - 1, -1, -1):
-        token = tokens[place]
-        if isinstance(token, str):
-            stack.append(0)
-        elif token >= WORDS:
-            stack.append(-place)  # a number, not a history
-        else:
-            below, numbers = 0, _NO_NUMBERS
-            for _ in range(_ARITY[token]):
-                item = stack.pop()
-                if item < 0:
-                    numbers = (*numbers, tokens[-item])  # type: ignore[arg-type]
-                elif item > below:
-                    below = item
-            stack.append(below + _own_history(token, numbers))
-    return stack[0]
+def _one(sort: Sort) -> Sort:
+    """Return the one sort that stands for all equal ones."""
+    return _ONE.setdefault(sort, sort)
+
+
+_one(POSITION)
 
 
 @lru_cache(maxsize=65536)
@@ -128,7 +108,6 @@ def pieces(tokens: tuple[Token, ...]) -> int:
     known: dict[tuple[Token, ...], int] = {}
     stack: list[int] = []
     for token in reversed(tokens):
-        arity = _ARITY[token] if isinstance(token, int) and token < WORDS else 0
-        own = (token, *(stack.pop() for _ in range(arity)))
+        own = (token, *[stack.pop() for _ in range(arity(token))])
         stack.append(known.setdefault(own, len(known)))
     return len(known)

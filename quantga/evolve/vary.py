@@ -10,17 +10,19 @@ import random
 from bisect import bisect
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 from quantga.errors import ConfigError
-from quantga.evolve.grammar import ALWAYS, ROOT, Grammar, grammar_for, ladder
+from quantga.evolve.grammar import ALWAYS, ROOT, Grammar, Sort, grammar_for, ladder
 from quantga.evolve.grow import grow
 from quantga.evolve.sizing import cross_genes, draw_genes, neighbour, vary_genes
-from quantga.evolve.tree import Tree, history, tree
+from quantga.evolve.tree import Tree, tree
 from quantga.lang.genes import Genes
 from quantga.lang.kinds import IMMEDIATE, Kind
 from quantga.lang.ops import BY_NAME
-from quantga.lang.program import Program, Token, canonical, level, number, window
+from quantga.lang.program import Program
+from quantga.lang.term import Term, Token, level, number, same, term, window
 from quantga.streams import dice
 
 _TRIES = 20
@@ -70,22 +72,27 @@ def random_programs(
 
 def fresh(vocabulary: Vocabulary, chance: random.Random) -> Program:
     """Return a new random program that changes its mind at least once and is within the limits."""
+    least, most = _TARGET
     while True:
-        target = min(chance.randint(*_TARGET), vocabulary.limits.size)
-        tokens = canonical(grow(vocabulary.grammar, ROOT, target, chance))
-        if _lawful(vocabulary, tokens, history(tokens)):
-            return Program(tokens, draw_genes(chance) if vocabulary.genes else Genes())
+        target = min(_whole(least, most, chance), vocabulary.limits.size)
+        found = grow(vocabulary.grammar, ROOT, target, chance)
+        if _lawful(vocabulary, found):
+            return Program.of_term(found, draw_genes(chance) if vocabulary.genes else Genes())
+
+
+def _whole(least: int, most: int, chance: random.Random) -> int:
+    """Return a whole number from `least` to `most`."""
+    return least + int(chance.random() * (most - least + 1))
 
 
 def admits(vocabulary: Vocabulary, program: Program) -> bool:
     """Tell whether a program could have been bred here: its columns, its size, its lookback; and that it decides."""
-    known = program.columns <= vocabulary.grammar.columns
-    return known and _lawful(vocabulary, program.tokens, history(program.tokens))
+    return program.columns <= vocabulary.grammar.columns and _lawful(vocabulary, program.term)
 
 
-def _lawful(vocabulary: Vocabulary, tokens: tuple[Token, ...], lookback: int) -> bool:
+def _lawful(vocabulary: Vocabulary, found: Term) -> bool:
     limits = vocabulary.limits
-    return len(tokens) <= limits.size and lookback <= limits.lookback and decides(tokens)
+    return found.size <= limits.size and decides(found.tokens) and found.lookback <= limits.lookback
 
 
 def decides(tokens: tuple[Token, ...]) -> bool:
@@ -104,21 +111,18 @@ def cross(vocabulary: Vocabulary, first: Program, second: Program, chance: rando
     Risk genes come from either parent. It returns `first` where nothing fits.
     """
     genes = cross_genes(first.genes, second.genes, chance) if vocabulary.genes else first.genes
-    own, other = tree(first.tokens), tree(second.tokens)
-    size = len(own.tokens)
+    own, other = tree(first.term), tree(second.term)
+    size, most = len(own.nodes), len(other.nodes)
     for _ in range(_TRIES):
         place = int(chance.random() * size)
-        donors = other.places.get(own.sorts[place])
+        donors = other.alike(own.sorts[place], 0, most)
         if not donors:
             continue
-        donor = donors[int(chance.random() * len(donors))]
-        piece = other.at(donor)
-        if piece == own.at(place) or len(piece) + size - (own.ends[place] - place) > vocabulary.limits.size:
-            continue
-        tokens, lookback = own.replaced(place, piece, other.histories[donor])
-        if tokens != own.tokens and _lawful(vocabulary, tokens, lookback):
-            return Program(tokens, genes)
-    return Program(first.tokens, genes)
+        piece = other.nodes[donors[int(chance.random() * len(donors))]]
+        found = _replaced(vocabulary, own, place, piece)
+        if found:
+            return Program.of_term(found, genes)
+    return Program.of_term(first.term, genes)
 
 
 def mutate(vocabulary: Vocabulary, program: Program, chance: random.Random) -> Program:
@@ -127,97 +131,103 @@ def mutate(vocabulary: Vocabulary, program: Program, chance: random.Random) -> P
     With risk genes it is sometimes one of those. It returns the program itself where no change is within the limits.
     """
     if vocabulary.genes and chance.random() < _GENE_SHARE:
-        return Program(program.tokens, vary_genes(program.genes, chance))
-    own = tree(program.tokens)
+        return Program.of_term(program.term, vary_genes(program.genes, chance))
+    own = tree(program.term)
     for _ in range(_TRIES):
         change = _CHANGES[bisect(_CHANGE_WEIGHTS, chance.random() * _CHANGE_WEIGHTS[-1])]
-        place = int(chance.random() * len(own.tokens))
+        place = int(chance.random() * len(own.nodes))
         piece = change(vocabulary, own, place, chance)
-        if piece:
-            tokens = _replaced(vocabulary, own, place, piece)
-            if tokens:
-                return Program(tokens, program.genes)
+        found = piece and _replaced(vocabulary, own, place, piece)
+        if found:
+            return Program.of_term(found, program.genes)
     return program
 
 
 def tune(vocabulary: Vocabulary, program: Program, most: int, chance: random.Random) -> list[Program]:
     """Return up to `most` variants of `program`, each with one constant a rung up or down its ladder."""
-    own = tree(program.tokens)
+    own = tree(program.term)
     steps = [(place, up) for place, sort in enumerate(own.sorts) if sort[0] in IMMEDIATE for up in (False, True)]
     chance.shuffle(steps)
     found: dict[tuple[Token, ...], Program] = {}
     for place, up in steps:
         if len(found) == most:
             break
-        tokens = _replaced(vocabulary, own, place, (_stepped(own, place, up=up),))
-        if tokens:
-            found[tokens] = Program(tokens, program.genes)
+        varied = _replaced(vocabulary, own, place, _stepped(own, place, up=up))
+        if varied:
+            found[varied.tokens] = Program.of_term(varied, program.genes)
     return list(found.values())
 
 
-def _replaced(vocabulary: Vocabulary, own: Tree, place: int, piece: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Return the tokens with `piece` in a node's place, or nothing where that changes nothing or breaks a limit."""
-    if piece == own.at(place):
-        return ()
-    tokens, lookback = own.replaced(place, piece, history(piece) if len(piece) > 1 else 0)
-    return tokens if tokens != own.tokens and _lawful(vocabulary, tokens, lookback) else ()
+def _replaced(vocabulary: Vocabulary, own: Tree, place: int, piece: Term) -> Term | None:
+    """Return the term with `piece` in a node's place; None where that changes nothing or breaks a limit."""
+    old = own.nodes[place]
+    if same(piece, old) or own.root.size - old.size + piece.size > vocabulary.limits.size:
+        return None
+    found = own.replaced(place, piece)
+    return found if not same(found, own.root) and _lawful(vocabulary, found) else None
 
 
-# Each change returns what comes to stand in a node's place; nothing where it does not apply there.
+# Each change returns what comes to stand in a node's place; None where it does not apply there.
 
 
-def _regrown(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
-    size = own.ends[place] - place
-    room = vocabulary.limits.size - len(own.tokens) + size
+def _regrown(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term:
+    size = own.nodes[place].size
+    room = vocabulary.limits.size - own.root.size + size
     sort = own.sorts[place] if place else ROOT
-    return canonical(grow(vocabulary.grammar, sort, min(chance.randint(1, 2 * size + 6), room), chance))
+    return grow(vocabulary.grammar, sort, min(_whole(1, 2 * size + 6, chance), room), chance)
 
 
-def _reworded(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
-    others = vocabulary.grammar.alike(own.tokens[place], own.sorts[place])
-    if not others:
-        return ()
-    return canonical((others[int(chance.random() * len(others))], *own.tokens[place + 1 : own.ends[place]]))
+def _reworded(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term | None:
+    old = own.nodes[place]
+    others = _alike(vocabulary.grammar, old.token, own.sorts[place])
+    return term(others[int(chance.random() * len(others))], old.args) if others else None
 
 
-def _restepped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+@cache
+def _alike(grammar: Grammar, token: Token, sort: Sort) -> tuple[int, ...]:
+    return grammar.alike(token, sort)
+
+
+def _restepped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term | None:
     del vocabulary
-    numbers = [at for at in range(place, own.ends[place]) if own.sorts[at][0] in IMMEDIATE]
+    end = place + own.nodes[place].size
+    numbers = [at for at in range(place, end) if own.sorts[at][0] in IMMEDIATE]
     if not numbers:
-        return ()
+        return None
     at = numbers[int(chance.random() * len(numbers))]
     stepped = _stepped(own, at, up=chance.random() < 0.5)
-    return canonical((*own.tokens[place:at], stepped, *own.tokens[at + 1 : own.ends[place]]))
+    return stepped if at == place else tree(own.nodes[place]).replaced(at - place, stepped)
 
 
-def _stepped(own: Tree, place: int, *, up: bool) -> Token:
+def _stepped(own: Tree, place: int, *, up: bool) -> Term:
     sort = own.sorts[place]
-    value = neighbour(ladder(sort), number(own.tokens[place]), up=up)
-    return level(value) if sort[0] is Kind.LEVEL else window(int(value))
+    value = neighbour(ladder(sort), number(own.nodes[place].token), up=up)
+    return term(level(value) if sort[0] is Kind.LEVEL else window(int(value)))
 
 
-def _hoisted(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+def _hoisted(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term | None:
     del vocabulary
-    inner = [at for at in own.places[own.sorts[place]] if place < at < own.ends[place]]
-    return own.at(inner[int(chance.random() * len(inner))]) if inner else ()
+    inner = own.alike(own.sorts[place], place + 1, place + own.nodes[place].size)
+    return own.nodes[inner[int(chance.random() * len(inner))]] if inner else None
 
 
-def _shrunk(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
-    if not place or own.ends[place] == place + 1:
-        return ()
-    return canonical(grow(vocabulary.grammar, own.sorts[place], 1, chance))
+def _shrunk(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term | None:
+    if not place or not own.nodes[place].args:
+        return None
+    return grow(vocabulary.grammar, own.sorts[place], 1, chance)
 
 
-def _wrapped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> tuple[Token, ...]:
+def _wrapped(vocabulary: Vocabulary, own: Tree, place: int, chance: random.Random) -> Term | None:
     rows = vocabulary.grammar.wraps.get(own.sorts[place], ())
     if not rows:
-        return ()
+        return None
     row = rows[int(chance.random() * len(rows))]
     inside = row.args.index(own.sorts[place])
-    out: tuple[Token, ...] = (row.code,)
-    for i, sort in enumerate(row.args):
-        out += own.at(place) if i == inside else grow(vocabulary.grammar, sort, chance.randint(1, 8), chance)
-    return canonical(out)
+    args = [
+        own.nodes[place] if i == inside else grow(vocabulary.grammar, sort, _whole(1, 8, chance), chance)
+        for i, sort in enumerate(row.args)
+    ]
+    return term(row.code, tuple(args))
 
 
 _CHANGES = (_regrown, _reworded, _restepped, _hoisted, _shrunk, _wrapped)

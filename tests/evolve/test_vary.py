@@ -16,7 +16,6 @@ from quantga.engine.appraise import appraise
 from quantga.engine.costs import Costs
 from quantga.errors import ConfigError
 from quantga.evolve.grammar import ALWAYS, ROOT, grammar_for
-from quantga.evolve.tree import history
 from quantga.evolve.vary import Limits, Vocabulary, cross, decides, fresh, mutate, random_programs, tune
 from quantga.lang.bars import Bars
 from quantga.lang.kinds import IMMEDIATE
@@ -176,13 +175,6 @@ def test_a_grammar_has_no_dead_ends():
             for row in rows:
                 assert all(arg[0] in IMMEDIATE or grammar.productions[arg] for arg in row.args)
         assert ROOT in grammar.productions
-
-
-def test_the_quick_bound_of_the_lookback_is_a_bound_and_mostly_equal():
-    programs = random_programs(300, seed=8, columns=WIDE, limits=Limits(lookback=5_000))
-    bounds = [history(program.tokens) for program in programs]
-    assert all(bound >= program.lookback for bound, program in zip(bounds, programs, strict=True))
-    assert sum(bound == program.lookback for bound, program in zip(bounds, programs, strict=True)) > 200
 
 
 def trades(programs: list[Program], bars: Bars) -> np.ndarray:
