@@ -60,7 +60,9 @@ def find_dataset(lake: Lake, query: Query) -> Manifest:
         interval_ms(query.interval)
     standing = heads(lake)
     if not standing:
-        raise MissingBars(f"the store {lake.root} holds no bars: give `quantga data import PATH` or `quantga data pull` first")
+        raise MissingBars(
+            f"the store {lake.root} holds no bars: give `quantga data import PATH` or `quantga data pull` first"
+        )
     fitting = [one for one in standing if query.interval in ("", one.interval) and query.venue in ("", one.venue)]
     found = [one for one in fitting if all(_matches(one, symbol) for symbol in query.symbols)]
     if len(found) == 1:
