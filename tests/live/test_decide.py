@@ -10,7 +10,7 @@ import pytest
 from quantga.engine.costs import Costs
 from quantga.engine.ledger import trace
 from quantga.engine.ledger_market import prepare
-from quantga.engine.ledger_steps import REASONS, TRADE
+from quantga.engine.ledger_state import REASONS, TRADE
 from quantga.engine.ledger_terms import encode_genes, encode_terms
 from quantga.errors import DataError
 from quantga.lang.bars import Bars
