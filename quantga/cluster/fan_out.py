@@ -119,8 +119,9 @@ class FanOut:
 
     def _dispatch(self) -> None:
         self._count()
+        size = self._size()
         while len(self._batches) < _AHEAD * self._workers and (self._again or self._queue):
-            batch = self._again.popleft() if self._again else _Batch(self._cut())
+            batch = self._again.popleft() if self._again else _Batch(self._cut(size))
             self._batches.add(batch)
             self._issue(batch)
 
@@ -129,19 +130,24 @@ class FanOut:
         if not self._cluster.workers and time.monotonic() - self._counted > _CENSUS_S:
             self._workers, self._counted = workers_of(self._cluster), time.monotonic()
 
-    def _cut(self) -> list[Program]:
-        """Take the next batch from the queue.
+    def _size(self) -> float:
+        """Return how many programs a batch should have now.
 
-        Programs that are appraised together share work, so it is a fair part of all that is outstanding, two parts for each
-        worker; but no more than is planned together anyway, nor than a tenth of the patience there is.
+        Programs that are appraised together share work, so it is a fair part of all that is outstanding: one part for each
+        worker where none works, two where they do, so that none waits while those that came back breed. But no more than
+        is planned together anyway, nor than a tenth of the patience there is.
         """
-        waiting = len(self._queue)
-        fair = (waiting + sum(len(batch.programs) for batch in self._batches)) / (_AHEAD * self._workers)
+        outstanding = len(self._queue) + sum(len(batch.programs) for batch in self._batches)
+        fair = outstanding / ((_AHEAD if self._batches else 1) * self._workers)
         least, most = 1.0, float(_FIRST_BATCH)
         if self._paces:
             pace = median(self._paces)
             least, most = self._cluster.batch_ms / 1000 / pace, self._cluster.deadline_s / _LATE / pace
-        size = max(1.0, min(max(fair, least), most, TILE))
+        return max(1.0, min(max(fair, least), most, TILE))
+
+    def _cut(self, size: float) -> list[Program]:
+        """Take the next batch from the queue, so that what is left is not a crumb."""
+        waiting = len(self._queue)
         parts = max(1, round(waiting / size))
         return [self._queue.popleft() for _ in range(-(-waiting // parts))]
 

@@ -178,7 +178,7 @@ def test_batches_are_a_fair_share_and_few(tmp_path, cluster):
     for path in tmp_path.iterdir():
         path.unlink()
     everything(crew, PROGRAMS[20:])
-    assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == [32, 32, 33, 33]
+    assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == [65, 65]
 
 
 @pytest.mark.usefixtures("ray_local")
