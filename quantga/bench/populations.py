@@ -34,7 +34,7 @@ type Kind = Literal["random", "evolved"]
 COSTS = Costs(funding=False)
 """What VectorBT can charge: fee and slippage."""
 GENERATIONS = 10
-_SPARE = 1.25  # more than are wanted are bred, because some size their positions
+_SPARE = 2.0  # more than are wanted are bred, because some size their positions
 
 
 def vocabulary(bars: Bars) -> Vocabulary:

@@ -31,7 +31,8 @@ def test_the_address_is_the_settings_then_the_surroundings_then_local(setting, s
     assert address_of(Cluster(address=setting)) == address
 
 
-def test_an_address_where_nobody_listens_is_one_clear_sentence():
+def test_an_address_where_nobody_listens_is_one_clear_sentence(monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests of this process may have a Ray
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         free = taken.getsockname()[1]
