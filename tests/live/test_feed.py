@@ -70,6 +70,10 @@ async def feed_until(venue, plan, until, acts=()):
         return stream, status
 
 
+def minutes(stream, coin):
+    return stream.shelf.take({(coin, MINUTE): -1})[coin, MINUTE].bars
+
+
 async def test_against_the_exchange_with_faults(venue, tmp_path):
     timing = Timing(stale=1.5, ping=1.0, pong=2.0, pause=0.1, longest=0.5, limits=SocketLimits(new_a_minute=10**6))
     plan = Plan(venue.url, ("BTC", "ETH"), ("1m", "5m"), history=5, timing=timing, rules=RULES, record=tmp_path / "rec")
@@ -87,7 +91,7 @@ async def test_against_the_exchange_with_faults(venue, tmp_path):
     stream, status = await feed_until(
         venue,
         plan,
-        lambda s: not acts_left(s, 13) and len(s.shelf.take({("BTC", MINUTE): -1})["BTC", MINUTE].bars) > 16,
+        lambda s: not acts_left(s, 13) and all(len(minutes(s, coin)) > 16 for coin in ("BTC", "ETH")),
         acts,
     )
     assert status["traffic"]["connects"] >= 3
@@ -98,7 +102,7 @@ async def test_against_the_exchange_with_faults(venue, tmp_path):
             if interval == MINUTE:
                 assert len(found) > 14
                 assert told(found) == truth(venue, coin, found[0].time, found[-1].time)
-    assert {b.source for b in stream.shelf.take({("BTC", MINUTE): -1})["BTC", MINUTE].bars} == {"stream", "rest"}
+    assert {b.source for b in minutes(stream, "BTC")} == {"stream", "rest"}
     recorded = sum(1 for path in (tmp_path / "rec").rglob("*.lz4") for _ in read(path))
     assert recorded == stream.status()["recorded"]["frames"] > 500
     assert stream.status()["recorded"]["dropped"] == 0
