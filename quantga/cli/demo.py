@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from quantga.trust.markets import Regime
 
 _START = 1_640_995_200_000  # 1 January 2022
-_SYMBOLS = {"ONE": "ONE", "TWO": "TWO"}
+_SYMBOLS = {"planted": ("ONE", "TWO"), "twin": ("THREE", "FOUR")}
+"""The assets of each market. Names of their own: the ledger charges trials to an asset, wherever its bars are from."""
 _FRESH_YEARS = 10.0
 
 
@@ -81,14 +82,16 @@ def _side(lake: Lake, venue: str, family: Regime, seed: int, workers: int | None
     strength = (
         f"an oracle who knows the rule earns a Sharpe of {oracle:.1f}" if oracle else "nothing can be found in it"
     )
-    say(f"market {venue!r}: {len(_SYMBOLS)} assets, {family.years:g} years of hourly bars; {strength}")
-    _import(lake, venue, family.market(seed, _SYMBOLS, _START), lake.local.parent / "files" / venue)
+    names = _SYMBOLS[venue]
+    say(f"market {venue!r}: {len(names)} assets, {family.years:g} years of hourly bars; {strength}")
+    chance = family.market(seed, {name: name for name in _SYMBOLS["planted"]}, _START)
+    _import(lake, venue, dict(zip(names, chance.values(), strict=True)), lake.local.parent / "files" / venue)
     settings = Settings.load(
         {
             "data": {
                 "venue": venue,
                 "interval": "1h",
-                "symbols": ",".join(_SYMBOLS),
+                "symbols": ",".join(names),
                 "timerange": "",
                 "unlocked": False,
             },
