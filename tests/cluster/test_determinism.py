@@ -47,15 +47,15 @@ def chosen_at(store: Path, **search):
     return settings(store, generations=GENERATIONS, population=48, **search)
 
 
-def driver(store: Path, workers: int, resume: str = "", **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(DRIVER), str(store), str(workers), str(GENERATIONS), resume]
+def driver(store: Path, workers: int, resume: str = "", hold: int = 0, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(DRIVER), str(store), str(workers), str(GENERATIONS), resume, str(hold)]
     return subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
 def digest_from(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err[-2000:]
     return out.split()[-1]
 
@@ -74,14 +74,14 @@ def test_one_worker_an_older_processor_and_a_hash_seed(store, expected):
 
 
 def test_a_driver_interrupted_then_killed_goes_on_with_two_workers_and_another_hash_seed(store, expected):
-    process = driver(store, 1, PYTHONHASHSEED="1")
+    process = driver(store, 1, hold=2, PYTHONHASHSEED="1")
     run = wait_for_generation(store, 2, process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode != 0
     assert f"quantga evolve --resume {run}" in err
 
-    process = driver(store, 2, run, PYTHONHASHSEED="99")
+    process = driver(store, 2, run, hold=5, PYTHONHASHSEED="99")
     wait_for_generation(store, 5, process)
     process.kill()
     process.communicate(timeout=60)
