@@ -122,9 +122,12 @@ def closed(book: Book, symbol: str, lots: int, price: Decimal, fee: Decimal) -> 
     return _moved(book, symbol, parts, price, fee)
 
 
-def paid(book: Book, symbol: str, usdc: Decimal) -> Book:
-    """Hand out a funding payment (USDC paid; received is negative), by signed lots: who is opposed to the net receives."""
-    held = book.held(symbol)
+def paid(book: Book, symbol: str, usdc: Decimal, owners: Mapping[str, int] | None = None) -> Book:
+    """Hand out a funding payment (USDC paid; received is negative), by signed lots: who is opposed to the net receives.
+
+    owners: the lots that it was paid for, where they are no longer those held.
+    """
+    held = dict.fromkeys(book.sleeves, 0) | dict(owners or book.held(symbol))
     if sum(held.values()) == 0:
         raise DataError(f"{symbol}: funding was paid on a position that nobody holds; halt and reconcile")
     parts = _portions(usdc, held)

@@ -14,14 +14,28 @@ from quantga.errors import Denied, RateLimited, Rejected, Unknown, VenueError
 from quantga.live.journal import Journal
 from quantga.live.orders import LOOKUPS, MARGIN_MS, Evidence, Fact, Lookup, Order, Phase, settle
 from quantga.live.reconcile import Belief, Report, Result, reconcile
-from quantga.live.session import Asked, Event, Session, Used, event_of, fold
-from quantga.venue.account import Cancel, Fill, Filled, Noop, OrderReport, OrderRequest, Outcome, Place, Refused, Stamp
+from quantga.live.records import Record, body_of
+from quantga.live.session import Asked, Event, Session, Used, advance, event_of
+from quantga.venue.account import (
+    AccountState,
+    Cancel,
+    Fill,
+    Filled,
+    Noop,
+    OrderReport,
+    OrderRequest,
+    Outcome,
+    Place,
+    Refused,
+    Stamp,
+)
 from quantga.venue.protocol import Priority, Venue
 
 __all__ = ["LIFETIME_MS", "Dealer"]
 
 LIFETIME_MS = 5_000
 """How long after it was made an action may still take effect at the venue."""
+_LEAST_MS = 500  # an action that lives shorter would only arrive dead
 _OVERLAP_MS = 60_000  # fills are asked for again over this long: they may become visible late
 _PAUSE = 0.25  # seconds between two questions about an order
 
@@ -40,12 +54,13 @@ class Dealer:
         session: Session,
         *,
         local: Callable[[], int] = _local,
+        fence: Callable[[], int] = lambda: LIFETIME_MS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.venue, self.session, self.sleep = venue, session, sleep
-        self._journal, self._local = journal, local
+        self._journal, self._local, self._fence = journal, local, fence
         self._skew: int | None = None
-        self.market = journal.entries[-1].time if journal.entries else 0
+        self.market, self.value = journal.time, session.equity
 
     @property
     def account(self) -> str:
@@ -54,7 +69,12 @@ class Dealer:
 
     def tell(self, *events: Event) -> None:
         """Write events down and let the session know; raises StoreError if they could not be made durable."""
-        self.session = fold(self._journal.append(self.market, *map(event_of, events)), self.session)
+        advance(self.session, self._journal.append(self.market, *map(event_of, events)))
+
+    def note(self, *records: Record) -> None:
+        """Write down what is kept for reading alone; raises StoreError if it could not be made durable."""
+        if records:
+            self._journal.append(self.market, *map(body_of, records))
 
     async def sync(self) -> int:
         """Ask for the venue's time; return the one that an action's expiry is compared with, ms."""
@@ -65,11 +85,18 @@ class Dealer:
         return clock.admission
 
     def stamp(self) -> Stamp:
-        """Return a nonce above all before and its expiry, by the venue's clock. Unknown before `sync` has succeeded."""
+        """Return a nonce above all before and its expiry, by the venue's clock, which is never after the lease's end.
+
+        Unknown before `sync` has succeeded; Denied while the lease is about to end.
+        """
         if self._skew is None:
             raise Unknown("the venue's clock is not known yet; nothing can be sent")
+        lives = min(LIFETIME_MS, self._fence())
+        if lives < _LEAST_MS:
+            raise Denied("the lease ends, and the store has not renewed it: nothing may be sent")
         now = self._local() + self._skew
-        return Stamp(self.session.stamp(now), now + LIFETIME_MS)
+        nonce = self.session.stamp(now)
+        return Stamp(nonce, max(now, nonce) + lives)
 
     async def place(self, asked: Sequence[Asked], priority: Priority) -> list[Order]:
         """Send orders that share one stamp in one action; return what is known of each afterwards."""
@@ -118,18 +145,15 @@ class Dealer:
 
     async def take_fills(self) -> list[Fill]:
         """Ask for fills and write down those that are ours and new; return all of the session that the venue told now."""
-        known = [fill for order in self.session.orders.values() for fill in order.fills]
-        first = min((order.intent.stamp.nonce for order in self.session.orders.values()), default=self.market)
-        start = max((fill.time for fill in known), default=min(first, self.market)) - _OVERLAP_MS
+        session = self.session
+        doubtful = [asked for cloid, asked in session.open.items() if session.orders[cloid].phase != Phase.RESTING]
+        start = min([session.last_fill, *doubtful]) - _OVERLAP_MS
         fills = await self.venue.fills(self.account, max(start, 0))
-        new = [fill for fill in fills if fill.cloid in self.session.orders and fill not in known]
+        told = [fill for fill in fills if fill.cloid in session.orders or fill.time >= session.began_at]
+        new = [fill for fill in told if fill.cloid in session.orders and not _known(session.orders[fill.cloid], fill)]
         if new:
             self.tell(*new)
-        return [fill for fill in fills if fill in known or fill in new or fill.time >= self._began]
-
-    @property
-    def _began(self) -> int:
-        return self._journal.entries[0].time
+        return told
 
     async def doubt(self, cloid: str) -> None:
         """Begin to find out about an order whose outcome is not known: if it has not arrived yet, it shall never.
@@ -140,6 +164,15 @@ class Dealer:
         if order.phase == Phase.INTENDED:
             self.tell(Fact(cloid, Phase.UNKNOWN, reason="no answer is in the journal"))
         await self._burn(order.intent.stamp)
+
+    async def await_outcome(self, cloid: str, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Return when it is known what became of an order; `meanwhile` is done between the questions."""
+        await self.doubt(cloid)
+        lookups: list[Lookup] = []
+        while not await self.settled(cloid, lookups):
+            if meanwhile is not None:
+                await meanwhile()
+            await self.sleep(_PAUSE)
 
     async def settled(self, cloid: str, lookups: list[Lookup]) -> bool:
         """Ask once what became of an order; tell whether it is known now. `lookups` keeps what was answered so far."""
@@ -174,17 +207,26 @@ class Dealer:
         )  # fmt: skip
         return settle(self.session.orders[cloid], evidence)
 
-    async def reconcile(self, start: Belief | None = None) -> Result:
+    async def look(self) -> AccountState:
+        """Ask for margin and positions; `value` is the equity that was told last."""
+        state = await self.venue.state(self.account)
+        self.market, self.value = max(self.market, state.time), state.value
+        return state
+
+    async def reconcile(self) -> Result:
         """Compare with the venue and write down what was learned; raises VenueError where an answer is missing."""
         fills = await self.take_fills()
         resting = await self.venue.open_orders(self.account)
-        state = await self.venue.state(self.account)
-        self.market = max(self.market, state.time)
-        belief = start or Belief(self.session.began.positions, self.session.orders)
+        state = await self.look()
+        belief = Belief(self.session.explained, self.session.orders)
         result = reconcile(belief, Report(fills, resting, state))
         if result.learned:
             self.tell(*result.learned)
         return result
+
+
+def _known(order: Order, fill: Fill) -> bool:
+    return any(known.key == fill.key for known in order.fills)
 
 
 def _fact(request: OrderRequest, outcome: Outcome) -> Fact:

@@ -51,7 +51,10 @@ def read(path: Path) -> tuple[tuple[Entry, ...], Damage | None]:
 
 
 class Journal:
-    """The one writer of a journal; `entries` is what it has held so far, `damage` what was set aside on opening."""
+    """The one writer of a journal; `count` entries are in it, `damage` was set aside on opening.
+
+    What it holds stays on disk: a session may go on for months.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create; raises Conflict if another process of this machine writes to it, StoreError if it cannot be."""
@@ -66,7 +69,13 @@ class Journal:
         except BlockingIOError as error:
             os.close(self._file)
             raise Conflict(f"{path}: another process writes to this journal; end that one first") from error
-        self.entries, self._end, self._last, self.damage = self._recover()
+        entries, self._end, self._last, self.damage = self._recover()
+        self.count, self.time = len(entries), entries[-1].time if entries else 0
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all that it holds, read from disk."""
+        return tuple(_scan(self.path.read_bytes()[: self._end])[0])
 
     def append(self, time: int, *events: tuple[str, Mapping[str, object]]) -> Sequence[Entry]:
         """Write events (kind, body) that happened at `time`, all or none, and return when they are on disk.
@@ -74,7 +83,7 @@ class Journal:
         Raises StoreError if they could not be made durable: then they are not in the journal, and what depends on them must
         not be done.
         """
-        first = len(self.entries)
+        first = self.count
         new = [Entry(first + i, time, kind, body) for i, (kind, body) in enumerate(events)]
         lines, last = [], self._last
         for entry in new:
@@ -91,7 +100,7 @@ class Journal:
             ) from error
         self._end += len(data)
         self._last = last
-        self.entries.extend(new)
+        self.count, self.time = first + len(new), time
         return new
 
     def close(self) -> None:

@@ -1,13 +1,15 @@
 """A session's state: what the journal's entries add up to, and the form in which they are written.
 
 Starting is recovering: the state is never stored, it is the fold of the journal. So a process that is killed at any
-point and one that is not know the same, and `replay` is this fold again.
+point and one that is not know the same, and `replay` is this fold again. An event costs the same however long the
+session is: orders that ended long ago leave the state, only what they added up to stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from pydantic import TypeAdapter
@@ -16,6 +18,7 @@ from quantga.errors import DataError
 from quantga.live.book import Book, Sleeve, closed, crossed, filled, paid
 from quantga.live.journal import Entry
 from quantga.live.orders import Fact, Intent, Order, Purpose, apply
+from quantga.live.plan import Terms
 from quantga.venue.account import Fill, FundingPayment
 
 __all__ = [
@@ -25,9 +28,11 @@ __all__ = [
     "Equity",
     "Event",
     "Halt",
+    "Moved",
     "Resumed",
     "Session",
     "Used",
+    "advance",
     "event_of",
     "fold",
     "told",
@@ -35,11 +40,16 @@ __all__ = [
 
 _NONE = Decimal(0)
 _DAY_MS = 86_400_000
+_KEPT_MS = 3_600_000  # of the venue's time: for so long after its end an order's fills may still be told
+_KEPT = 200  # and so many ended orders are kept in any case
 
 
 @dataclass(frozen=True)
 class Began:
-    """A session began: of which account, with which strategies and their share of the capital (USDC), on which lots."""
+    """A session began: of which account, with which strategies and their share of the capital (USDC), on which lots.
+
+    nonce, day, day_start, peak, halts: where the account's session before this one ended; 0 and {} without one.
+    """
 
     account: str
     session: str
@@ -47,6 +57,11 @@ class Began:
     lot: Mapping[str, Decimal]
     positions: Mapping[str, Decimal]
     equity: Decimal
+    nonce: int = 0
+    day: int = 0
+    day_start: Decimal = _NONE
+    peak: Decimal = _NONE
+    halts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,10 +75,14 @@ class Crossed:
 
 @dataclass(frozen=True)
 class Asked:
-    """An order was decided. left: for whom its fills are (signed lots by strategy); empty for a stop or a flattening."""
+    """An order was decided. left: for whom its fills are (signed lots by strategy); empty for a stop or a flattening.
+
+    mark: the price that its own was made from; 0 for what is not measured.
+    """
 
     intent: Intent
     left: Mapping[str, int] = field(default_factory=dict)
+    mark: Decimal = _NONE
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,21 @@ class Used:
     """A nonce was used for something that is no order."""
 
     nonce: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Money came to the account or left it (negative), in USDC: neither profit nor loss. hash: the venue's name for it."""
+
+    time: int
+    kind: str
+    hash: str
+    usdc: Decimal
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from another: several may share a time, and a hash may be empty."""
+        return f"{self.time} {self.kind} {self.hash} {self.usdc}"
 
 
 @dataclass(frozen=True)
@@ -96,26 +130,43 @@ class Resumed:
     symbol: str
 
 
-type Event = Began | Crossed | Asked | Used | Fact | Fill | FundingPayment | Equity | Halt | Resumed
+type Event = Began | Terms | Crossed | Asked | Used | Fact | Fill | FundingPayment | Moved | Equity | Halt | Resumed
 
 _KINDS: dict[str, type] = {
-    "began": Began, "crossed": Crossed, "asked": Asked, "used": Used, "fact": Fact, "fill": Fill, "funding": FundingPayment,
-    "equity": Equity, "halt": Halt, "resumed": Resumed,
+    "began": Began, "terms": Terms, "crossed": Crossed, "asked": Asked, "used": Used, "fact": Fact, "fill": Fill,
+    "funding": FundingPayment, "moved": Moved, "equity": Equity, "halt": Halt, "resumed": Resumed,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FORMS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
-    """What is known. day_start, peak: equity, with deposits taken out; halts: reason by symbol, "" is the account."""
+    """What is known; only `advance` changes it.
+
+    orders: those not ended, and those that ended lately; open: the ids of the former, and when they were asked. settled: signed units, by symbol, of
+    the fills of orders that left. fundings, moves: the last of each that was told. asked: by symbol and purpose, the last
+    bar and how many orders it had. last_fill: ms, of the venue's clock. day_start, peak: equity, with deposits taken out;
+    halts: reason by symbol, "" is the account.
+    """
 
     began: Began
+    began_at: int
     book: Book
-    orders: Mapping[str, Order] = field(default_factory=dict)
-    left: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    fundings: frozenset[tuple[str, int]] = frozenset()
-    halts: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms | None = None
+    orders: dict[str, Order] = field(default_factory=dict)
+    open: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, Decimal] = field(default_factory=dict)
+    left: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    marks: dict[str, Decimal] = field(default_factory=dict)
+    asked: dict[tuple[str, Purpose], tuple[int, int]] = field(default_factory=dict)
+    fundings: dict[str, int] = field(default_factory=dict)
+    moves: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    halts: dict[str, str] = field(default_factory=dict)
+    bar: int = 0
+    last_fill: int = 0
     nonce: int = 0
     equity: Decimal = _NONE
     day: int = 0
@@ -129,6 +180,17 @@ class Session:
     def stamp(self, now: int) -> int:
         """Return the next nonce at venue time `now`, ms: nonces only grow, over restarts too."""
         return max(now, self.nonce + 1)
+
+    def attempt(self, symbol: str, purpose: Purpose, bar: int) -> tuple[int, int]:
+        """Return (bar, attempt) of the next order: a new try is a new order with a new name, and none comes twice."""
+        last, count = self.asked.get((symbol, purpose), (bar, 0))
+        return (last, count) if last >= bar else (bar, 0)
+
+    @property
+    def explained(self) -> dict[str, Decimal]:
+        """Return the units by symbol that the start and the orders that left add up to."""
+        symbols = {*self.began.positions, *self.settled}
+        return {one: self.began.positions.get(one, _NONE) + self.settled.get(one, _NONE) for one in sorted(symbols)}
 
 
 def event_of(event: Event) -> tuple[str, Mapping[str, object]]:
@@ -144,91 +206,171 @@ def told(entry: Entry) -> Event | None:
 
 
 def fold(entries: Iterable[Entry], session: Session | None = None) -> Session:
-    """Return what the entries add up to. DataError if they begin with anything but the beginning."""
+    """Return what the entries add up to, after `session` where one is given. DataError if they make no sense."""
+    found = None if session is None else _copy(session)
     for entry in entries:
         event = told(entry)
         if event is None:
             continue
         if isinstance(event, Began):
-            if session is not None:
+            if found is not None:
                 raise DataError(
                     f"entry {entry.number}: the session began a second time; the journal is of two sessions"
                 )
-            session = _begin(event, entry.time)
-        elif session is None:
+            found = _begin(event, entry.time)
+        elif found is None:
             raise DataError(f"entry {entry.number}: the journal does not tell how the session began")
         else:
-            session = _after(session, event, entry.time)
-    if session is None:
+            _after(found, event, entry.time)
+    if found is None:
         raise DataError("the journal is empty; there is no session to go on with")
-    return session
+    return found
+
+
+def advance(session: Session, entries: Iterable[Entry]) -> None:
+    """Let the session know what was appended to its journal: `fold` without a copy, for the one who owns the state."""
+    for entry in entries:
+        event = told(entry)
+        if event is not None:
+            _after(session, event, entry.time)
+
+
+def _copy(session: Session) -> Session:
+    own = copy(session)
+    for one in fields(session):
+        value = getattr(session, one.name)
+        if isinstance(value, dict):
+            setattr(own, one.name, dict(value))
+    return own
 
 
 def _begin(began: Began, time: int) -> Session:
     book = Book({name: Sleeve(cash) for name, cash in began.capital.items()}, began.lot)
+    today = time // _DAY_MS
+    carried = began.day_start if began.day == today and began.day_start else began.equity
     return Session(
-        began, book, equity=began.equity, day=time // _DAY_MS, day_start=began.equity, peak=began.equity, nonce=0
+        began, time, book, halts=dict(began.halts), nonce=began.nonce, equity=began.equity, day=today,
+        day_start=carried, peak=max(began.peak, began.equity), last_fill=time,
     )  # fmt: skip
 
 
-def _after(session: Session, event: Event, time: int) -> Session:  # noqa: PLR0911 (one line per kind of event)
+def _after(session: Session, event: Event, time: int) -> None:
     match event:
         case Asked():
-            intent = event.intent
-            return replace(
-                session,
-                orders={**session.orders, intent.cloid: session.orders.get(intent.cloid, Order(intent))},
-                left={**session.left, intent.cloid: event.left},
-                nonce=max(session.nonce, intent.stamp.nonce),
-            )
+            _asked(session, event, time)
         case Used():
-            return replace(session, nonce=max(session.nonce, event.nonce))
+            session.nonce = max(session.nonce, event.nonce)
         case Fact():
-            return replace(session, orders={**session.orders, event.cloid: apply(session.orders[event.cloid], event)})
+            _keep(session, apply(_order(session, event.cloid), event), time)
         case Fill():
-            return _fill(session, event)
+            _fill(session, event, time)
         case Crossed():
-            return replace(session, book=crossed(session.book, event.symbol, event.wanted, event.mark)[0])
+            session.book = crossed(session.book, event.symbol, event.wanted, event.mark)[0]
+            _own(session, event.symbol)
         case FundingPayment():
-            key = event.coin, event.time
-            if key in session.fundings:
-                return session
-            book = paid(session.book, event.coin, -event.usdc)
-            return replace(session, book=book, fundings=session.fundings | {key})
+            _funding(session, event)
+        case Moved():
+            session.moves[event.name] = event.time
         case Equity():
-            return _equity(session, event, time)
+            _equity(session, event, time)
         case Halt():
-            return replace(session, halts={event.symbol: event.reason, **session.halts})
+            session.halts.setdefault(event.symbol, event.reason)
         case Resumed():
-            return replace(session, halts={s: why for s, why in session.halts.items() if s != event.symbol})
-    raise DataError(f"no rule for an event of kind {type(event).__name__}")
+            session.halts.pop(event.symbol, None)
+        case Terms():
+            session.terms = event
+        case Began():
+            raise DataError("the session began a second time; the journal is of two sessions")
 
 
-def _fill(session: Session, fill: Fill) -> Session:
+def _order(session: Session, cloid: str) -> Order:
+    order = session.orders.get(cloid)
+    if order is None:
+        raise DataError(f"{cloid}: told of an order that is not in the journal; halt and reconcile")
+    return order
+
+
+def _asked(session: Session, event: Asked, time: int) -> None:
+    intent, request = event.intent, event.intent.request
+    session.nonce = max(session.nonce, intent.stamp.nonce)
+    if intent.cloid in session.orders:
+        return
+    session.orders[intent.cloid] = Order(intent)
+    session.open[intent.cloid] = time
+    session.left[intent.cloid] = event.left
+    session.marks[intent.cloid] = event.mark
+    session.bar = max(session.bar, intent.bar)
+    session.asked[request.coin, intent.purpose] = (intent.bar, intent.attempt + 1)
+
+
+def _keep(session: Session, order: Order, time: int) -> None:
+    """Hold the order as it is now; let go of those that ended long ago."""
+    cloid = order.intent.cloid
+    session.orders[cloid] = order
+    if not order.phase.final:
+        return
+    session.open.pop(cloid, None)
+    session.ended.pop(cloid, None)
+    session.ended[cloid] = time
+    while len(session.ended) > _KEPT:
+        oldest = next(iter(session.ended))
+        lately = any(fill.time > session.last_fill - _KEPT_MS for fill in session.orders[oldest].fills)
+        if lately or session.ended[oldest] > time - _KEPT_MS:
+            return
+        _let_go(session, oldest)
+
+
+def _let_go(session: Session, cloid: str) -> None:
+    order = session.orders.pop(cloid)
+    request = order.intent.request
+    units = order.filled if request.buy else -order.filled
+    session.settled[request.coin] = session.settled.get(request.coin, _NONE) + units
+    for kept in (session.ended, session.left, session.marks):
+        kept.pop(cloid, None)
+
+
+def _fill(session: Session, fill: Fill, time: int) -> None:
     order = session.orders.get(fill.cloid or "")
     if order is None:
         raise DataError(f"{fill.coin}: a fill of an order that is not in the journal; halt and reconcile")
     after = apply(order, fill)
     if after == order:
-        return session
+        return
     units = fill.size if fill.buy else -fill.size
     lots = units / session.book.lot[fill.coin]
     if lots != int(lots):
         raise DataError(f"{fill.coin}: a fill of {fill.size} is not in whole lots of {session.book.lot[fill.coin]}")
     cloid = order.intent.cloid
-    left, book = session.left, session.book
     if order.intent.purpose == Purpose.TARGET:
-        book, rest = filled(book, fill.coin, left[cloid], int(lots), fill.px, fill.fee)
-        left = {**left, cloid: rest}
+        book, rest = filled(session.book, fill.coin, session.left[cloid], int(lots), fill.px, fill.fee)
+        session.book, session.left[cloid] = book, rest
     else:
-        book = closed(book, fill.coin, int(lots), fill.px, fill.fee)
-    return replace(session, orders={**session.orders, cloid: after}, left=left, book=book)
+        session.book = closed(session.book, fill.coin, int(lots), fill.px, fill.fee)
+    session.last_fill = max(session.last_fill, fill.time)
+    _own(session, fill.coin)
+    _keep(session, after, time)
 
 
-def _equity(session: Session, event: Equity, time: int) -> Session:
+def _own(session: Session, symbol: str) -> None:
+    """Remember who held the symbol last: a funding may be told after the position is gone."""
+    held = session.book.held(symbol)
+    if sum(held.values()):
+        session.owners[symbol] = held
+
+
+def _funding(session: Session, event: FundingPayment) -> None:
+    if event.time <= session.fundings.get(event.coin, -1):
+        return
+    session.fundings[event.coin] = event.time
+    held = session.book.held(event.coin)
+    owners = held if sum(held.values()) else session.owners.get(event.coin, {})
+    session.book = paid(session.book, event.coin, -event.usdc, owners)
+
+
+def _equity(session: Session, event: Equity, time: int) -> None:
     """Deposits move the marks that losses are measured from; a new UTC day starts from its first equity."""
     day, start = time // _DAY_MS, session.day_start + event.deposits
     if day != session.day:
         start = event.equity
-    peak = max(session.peak + event.deposits, event.equity)
-    return replace(session, equity=event.equity, day=day, day_start=start, peak=peak)
+    session.peak = max(session.peak + event.deposits, event.equity)
+    session.equity, session.day, session.day_start = event.equity, day, start

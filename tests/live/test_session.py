@@ -19,6 +19,7 @@ from quantga.live.session import (
     Equity,
     Event,
     Halt,
+    Moved,
     Resumed,
     Session,
     Used,
@@ -127,3 +128,42 @@ def test_a_halt_keeps_its_first_reason_until_it_is_resumed() -> None:
     assert twice.halts == {"": "first"}
     assert twice.halted("anything")
     assert not fold([Entry(3, 1, *event_of(Resumed("")))], twice).halted("anything")
+
+
+def test_orders_that_ended_long_ago_leave_and_what_they_added_up_to_stays() -> None:
+    """A long session costs no more than a short one, and no order's name comes twice."""
+    entries = ENTRIES[:2]
+    for number in range(600):
+        cloid = cloid_of("0xa", "s", "BTC", number, Purpose.TARGET, 0)
+        time, buy, left = number * 60_000, number % 2 == 0, {"a": 10 if number % 2 == 0 else -10, "b": 0}
+        one = asked(cloid, "0.01", buy=buy, purpose=Purpose.TARGET, left=left, nonce=time + 1)
+        done = Fill(
+            "BTC", time, number, 42, cloid, buy, Decimal(100), Decimal("0.01"), NONE, "", NONE, NONE, "USDC", True, ""
+        )
+        entries += [Entry(0, time, *event_of(event)) for event in (one, done)]
+    end = fold(entries)
+    assert len(end.orders) < 300
+    assert not end.open
+    assert len(end.orders) == len(end.ended) == len(end.left) == len(end.marks)
+    told_units = sum((o.filled if o.intent.request.buy else -o.filled for o in end.orders.values()), NONE)
+    assert end.explained.get("BTC", NONE) + told_units == 0
+    assert fold(entries[700:], fold(entries[:700])) == end
+
+
+def test_a_funding_told_after_the_position_is_gone_goes_to_those_who_held_it() -> None:
+    late = FundingPayment("BTC", 7_200_000, Decimal("-0.5"), Decimal("0.02"), Decimal("0.0000125"))
+    before = fold(ENTRIES)
+    after = fold([Entry(99, DAY, *event_of(late)), Entry(100, DAY, *event_of(late))], before)
+    cash = [sum((sleeve.cash for sleeve in one.book.sleeves.values()), NONE) for one in (before, after)]
+    assert cash[1] == cash[0] - Decimal("0.5")
+
+
+def test_what_the_account_lost_survives_into_the_next_session() -> None:
+    began = Began(
+        "0xa", "t", {"a": Decimal(900)}, {"BTC": LOT}, {}, Decimal(900), 2_500, 0, Decimal(1_000), Decimal(1_200)
+    )
+    today, tomorrow = (fold([Entry(0, time, *event_of(began))]) for time in (5, DAY))
+    assert (today.day_start, today.peak, today.nonce) == (Decimal(1_000), Decimal(1_200), 2_500)
+    assert (tomorrow.day_start, tomorrow.peak) == (Decimal(900), Decimal(1_200))
+    moved = Moved(7, "deposit", "", Decimal(5))
+    assert fold([Entry(1, 8, *event_of(moved))], today).moves == {moved.name: 7}
