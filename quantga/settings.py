@@ -92,6 +92,7 @@ class Cluster(_Section):
     workers: Annotated[int, Field(ge=1)] | None = None
     batch_ms: Annotated[int, Field(ge=1)] = 20
     deadline_s: Annotated[float, Field(gt=0)] = 120.0
+    usd_per_hour: dict[str, Annotated[float, Field(ge=0)]] = {}
 
 
 class Store(_Section):

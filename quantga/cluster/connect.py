@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 
+from quantga.cluster.budget import OTHER
 from quantga.errors import ClusterError, ConfigError
 from quantga.settings import Cluster, ray_address
 
 _PATIENCE_S = 10.0
 _STORE_BYTES = 512 * 1024 * 1024
+_PLAIN = ("CPU", "GPU", "memory", "object_store_memory")
 
 
 @contextmanager
@@ -65,6 +68,23 @@ def workers_of(cluster: Cluster) -> int:
     """Return how many tasks may run at once on the Ray that we are connected to, as it is now."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return cluster.workers or max(1, int(resources.get("CPU", 1)))
+
+
+def node_types() -> dict[str, int]:
+    """Return how many nodes of each type there are; this machine, where there is no Ray, is one that says none.
+
+    A node's type is its label `ray.io/node-group`, which autoscalers and KubeRay give, else the first resource of its own.
+    """
+    if not ray.is_initialized():
+        return {OTHER: 1}
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return dict(sorted(Counter(_type_of(node) for node in nodes if node["Alive"]).items()))
+
+
+def _type_of(node: Mapping[str, Any]) -> str:
+    group = node.get("Labels", {}).get("ray.io/node-group")
+    own = (name for name in sorted(node["Resources"]) if name not in _PLAIN and ":" not in name)
+    return str(group or next(own, OTHER))
 
 
 def _local(cluster: Cluster) -> dict[str, Any]:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from quantga.cluster.budget import Spent
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Started:
 class Standing:
     """One generation: best and median score per island (NaN: none lives), trials so far, and how many were asked for now.
 
-    new: distinct programs appraised for the first time; unlike: distinct behaviours among the asked.
+    new: distinct programs appraised for the first time; unlike: distinct behaviours among the asked; spent: where nodes have prices.
     """
 
     generation: int
@@ -43,6 +46,7 @@ class Standing:
     asked: int
     new: int
     unlike: int
+    spent: Spent | None = None
 
 
 type Watch = Callable[[Standing], None]
@@ -99,7 +103,7 @@ class _Clock:
         left = seconds / done * (self._started.generations - standing.generation)
         return (
             f"{standing.trials:,} trials, {self._new / seconds:,.0f}/s, {standing.unlike / max(1, standing.asked):.0%} "
-            f"unlike, {duration(left)} left"
+            f"unlike, {duration(left)} left{_money(standing.spent)}"
         )
 
     def line(self, standing: Standing) -> str:
@@ -120,6 +124,13 @@ class _Clock:
         bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
         head = Text(f"{bar}  generation {standing.generation}/{self._started.generations}", style="bold")
         return Group(head, Text(self.facts(standing)), table, Text("Ctrl-C stops; the run can be resumed", style="dim"))
+
+
+def _money(spent: Spent | None) -> str:
+    if spent is None:
+        return ""
+    each = f", {spent.each:.4f} USD a champion" if isfinite(spent.each) else ""
+    return f", {spent.usd:.2f} USD at {spent.rate:.2f}/h{each}"
 
 
 def duration(seconds: float) -> str:
