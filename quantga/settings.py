@@ -186,6 +186,12 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quantga"
 
 
+def state_folder() -> Path:
+    """Return where this machine keeps what the service must not lose, and no lake holds: QUANTGA_STATE, else quantga in the user's state."""
+    named = os.environ.get("QUANTGA_STATE")
+    return Path(named) if named else Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "quantga"
+
+
 def cache_limit() -> int:
     """Return how many bytes of tables this machine keeps of stores far away: QUANTGA_CACHE_GB, else 20 GB."""
     text = os.environ.get("QUANTGA_CACHE_GB") or "20"
@@ -253,4 +259,5 @@ __all__ = [
     "jobs_address",
     "parse_timerange",
     "ray_address",
+    "state_folder",
 ]

@@ -21,6 +21,8 @@ from quantga.cli.job import job_app
 from quantga.cli.ledger import ledger_app
 from quantga.cli.program import backtest, ops, warm
 from quantga.cli.runs import catalog_app, report, runs, show, sql
+from quantga.cli.serve import serve
+from quantga.cli.token import token_app
 from quantga.cli.validate import validate
 from quantga.errors import QuantgaError
 
@@ -36,7 +38,8 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(exchange_app, name="exchange")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(job_app, name="job")
-for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed):
+app.add_typer(token_app, name="token")
+for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed, serve):
     app.command(verb.__name__)(verb)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from quantga.errors import ConfigError, Rejected, VenueError
 from quantga.live.heartbeat import NOTICE, Pulse, put
 from quantga.venue.account import AccountState, Cancel, OrderRequest, Place, ScheduleCancel, Stamp
-from quantga.venue.budget import Limits
+from quantga.venue.budget import ALONE
 from quantga.venue.hyperliquid.nonces import Nonces
 from quantga.venue.hyperliquid.rules import price
 from quantga.venue.market import Meta
@@ -27,7 +27,7 @@ from quantga.venue.protocol import Network, Priority, Venue
 
 __all__ = ["RESERVE", "Alert", "Notice", "Patience", "Watchdog", "loopback_only"]
 
-RESERVE = Limits(weight=100, outside=0, reserves=(0, 0, 0))
+RESERVE = replace(ALONE, weight=100)
 """What other processes at this IP address leave to watchdog and command line (`Limits.outside`)."""
 GRANTED = Decimal(1_000_000)
 """USDC traded from which on the venue takes `scheduleCancel`."""
