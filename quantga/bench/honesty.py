@@ -132,7 +132,7 @@ def _stock(shelf: Shelf, cases: Sequence[Case], budget: Budget, ground: Ground, 
         return
     crew, say = stage
     moulds = sorted({case.mould for case in cases})
-    wanted = [(m, n) for m in moulds for n in range(budget.library) if shelf.score(m, n) is None]
+    wanted = [(m, n) for m in moulds for n in budget.numbers if shelf.score(m, n) is None]
     if wanted:
         say(f"surrogate searches: {len(wanted)} of {budget.library * len(moulds)} are to be run …")
     for place, score in crew(library_score, [(mould, number, budget, ground) for mould, number in wanted]):
@@ -155,7 +155,7 @@ def _validate(shelf: Shelf, cases: Sequence[Case], budget: Budget, ground: Groun
 def _library(shelf: Shelf, case: Case, budget: Budget) -> list[float] | None:
     if budget.own:
         return None
-    scores = [shelf.score(case.mould, number) for number in range(budget.library)]
+    scores = [shelf.score(case.mould, number) for number in budget.numbers]
     return [score for score in scores if score is not None]
 
 

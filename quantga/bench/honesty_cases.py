@@ -63,7 +63,8 @@ class Budget:
 
     years: of a market, DEV_SHARE of them searched. fresh_years: on which the truth about a champion is measured. library:
     surrogate searches of each mould; own: of each market instead, by Besag and Clifford's rule. nulls, planted: markets
-    of each family (and level). search: islands, population, generations; all else as in Settings.
+    of each family (and level). first: seed of the first market and of the first surrogate search, the others follow. search: islands,
+    population, generations; all else as in Settings.
     """
 
     nulls: int
@@ -74,6 +75,7 @@ class Budget:
     years: float = 4.0
     fresh_years: float = 20.0
     own: bool = False
+    first: int = 0
     search: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, seed: int) -> Settings:
@@ -87,10 +89,15 @@ class Budget:
         kinds = [kind for kind in self.families if kind in NULLS] + [*(REAL if real else ())]
         planted = [kind for kind in self.families if kind in PLANTED]
         for number in range(self.nulls):
-            yield from (Case(kind, 0.0, number) for kind in kinds if number < self.nulls)
+            yield from (Case(kind, 0.0, self.first + number) for kind in kinds)
             if number * self.planted // self.nulls < (number + 1) * self.planted // self.nulls:
-                seed = number * self.planted // self.nulls
+                seed = self.first + number * self.planted // self.nulls
                 yield from (Case(kind, level, seed) for level in self.levels for kind in planted)
+
+    @property
+    def numbers(self) -> range:
+        """Return the numbers of a mould's surrogate searches."""
+        return range(self.first, self.first + self.library)
 
     def digest(self, data: str) -> str:
         """Return 12 hex digits over all that decides a figure: this budget, the code, the real bars."""
@@ -102,8 +109,11 @@ class Budget:
 
 _SEARCH = {"islands": 4, "population": 96, "generations": 8}
 
-FULL = Budget(nulls=40, planted=12, library=99, search=_SEARCH)
-"""200 null runs with real bars, 120 without; 12 of each of 6 planted families at each of 3 levels, 72 a level."""
+FULL = Budget(nulls=40, planted=12, library=99, first=1000, search=_SEARCH)
+"""200 null runs with real bars, 120 without; 12 of each of 6 planted families at each of 3 levels, 72 a level.
+
+Its seeds are not those on which search and gate were chosen (decisions 0010 to 0014: below 100).
+"""
 QUICK = Budget(nulls=4, planted=2, library=39, levels=(3.0,), search=_SEARCH)
 """For a look within ten minutes on two cores."""
 

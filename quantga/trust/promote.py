@@ -33,8 +33,8 @@ class Gate:
     this far, from which forecasts are shrunk: of 75 champions that were looked at in markets with planted ratios of 1, 2 and 3, the
     true ratios had mean 1.74 and standard deviation 1.16 (`quantga bench honesty`, docs/honesty.md).
     coverage: of the forecast's interval.
-    procedure: over the shortlist. "tapered" is Holm's with weights that halve from one program to the next, in the order of
-    the search's own scores, so that a longer shortlist costs the champion at most half of the level; "holm" gives all the same
+    procedure: over the shortlist. "tapered" is Holm's with weights that fall to a fifth from one program to the next, in the order
+    of the search's own scores, so that a longer shortlist costs the champion at most a fifth of the level; "holm" gives all the same
     weight; "sequence" tests in that order, each at the whole level, and ends at the first that fails.
     """
 
@@ -152,9 +152,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+TAPER = 0.2
+"""Weight of a program of the shortlist over that of the one before (decision 0014)."""
+
+
 def tapered(count: int) -> list[float]:
-    """Return weights that halve from one to the next and add up to 1."""
-    return [2.0**-k / (2.0 - 2.0 ** (1 - count)) for k in range(count)]
+    """Return weights that fall by TAPER from one to the next and add up to 1."""
+    total = math.fsum(TAPER**k for k in range(count))
+    return [TAPER**k / total for k in range(count)]
 
 
 def weighted_holm(p_values: Sequence[float], weights: Sequence[float]) -> list[float]:
