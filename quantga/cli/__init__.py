@@ -24,6 +24,7 @@ from quantga.cli.runs import catalog_app, report, runs, show, sql
 from quantga.cli.serve import serve
 from quantga.cli.token import token_app
 from quantga.cli.validate import validate
+from quantga.cli.watchdog import watchdog
 from quantga.errors import QuantgaError
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app.add_typer(exchange_app, name="exchange")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(job_app, name="job")
 app.add_typer(token_app, name="token")
-for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed, serve):
+for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed, watchdog, serve):
     app.command(verb.__name__)(verb)
 
 
