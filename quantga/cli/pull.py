@@ -6,7 +6,9 @@ Who may look at what of it afterwards is decided by the importer, as for files.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,13 +68,24 @@ def pull(
     coins = tuple(dict.fromkeys(settings.data.symbols))
     wanted = Wanted(NAMES[which], coins, settings.data.interval, _midnight(since), replace)
     lake = open_lake(settings.store.path)
-    done, desk = asyncio.run(_pull(which, url, lake, wanted))
+    with _stoppable("what came is stored"):
+        done, desk = asyncio.run(_pull(which, url, lake, wanted))
     for note in [*done.notes, *done.of_import]:
         say(f"note: {note}")
     if json:
         give_json(_told(done, desk, wanted, lake))
         return
     _show(done, desk, wanted)
+
+
+@contextlib.contextmanager
+def _stoppable(kept: str) -> Iterator[None]:
+    """Say at Ctrl-C what is kept and how to go on; leave with 130, as a shell expects."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped: {kept}, nothing is half-written; give the same command again to go on")
+        raise typer.Exit(130) from None
 
 
 async def _pull(network: Network, url: str, lake: Lake, wanted: Wanted) -> tuple[Pulled, DeskState]:
@@ -83,8 +96,8 @@ async def _pull(network: Network, url: str, lake: Lake, wanted: Wanted) -> tuple
     from quantga.venue.hyperliquid.client import Hyperliquid
     from quantga.venue.hyperliquid.rest import Rest
 
-    # A download has no reserves to keep, but a trader may be running behind the same address.
-    limits = Limits(outside=200, reserves=(0, 0, 0))
+    # A download has no shares to keep, but a trader may be running behind the same address.
+    limits = Limits(outside=200, shares=(0, 0, 0, 0))
     async with Rest(url, timeout=30.0) as wire:
         desk = Desk(wire, weights.actual, limits)
         done = await pull_all(Hyperliquid(desk, network), lake, wanted, say)
@@ -231,7 +244,8 @@ def archive(
         if json:
             give_json({"cost": cost, "fetched": False})
         return
-    done = bring(source, listing, wanted, target, say)
+    with _stoppable("files that were fetched are kept and not paid for again"):
+        done = bring(source, listing, wanted, target, say)
     for note in done.notes:
         say(f"note: {note}")
     if json:

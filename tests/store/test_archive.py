@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import secrets
+import signal
+import subprocess
 import sys
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -147,6 +150,44 @@ def test_contexts_become_columns_that_are_known_a_minute_later(run, place, bars,
     _, again, _ = run(*words, "--yes")
     assert (again["cost"]["to_fetch"], again["cost"]["usd_at_most"]) == (0, 0)
     assert again["datasets"] == found["datasets"]
+
+
+def test_ctrl_c_keeps_what_was_fetched_and_says_how_to_go_on(run, place, bars, tmp_path):
+    """The reader of its lines stops reading, so that it cannot get to the end before the signal."""
+    address, put = place
+    days = 200
+    for day in range(days):
+        put(f"asset_ctxs/{DAY + timedelta(days=day):%Y%m%d}.csv.lz4", contexts(DAY + timedelta(days=day), 2))
+    until = f"{DAY + timedelta(days=days):%Y%m%d}"
+    words = ["archive", "contexts", "--symbols", "BTC", "--since", "20250602", "--until", until, "--bucket", address]
+    before = [manifest.id for manifest in heads(open_lake(str(tmp_path / "lake")))]
+    command = [sys.executable, "-c", "from quantga.cli import main; main()", "data", *words, "--yes"]
+    process = subprocess.Popen(
+        [*command, "--store", str(tmp_path / "lake")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        bufsize=1,
+    )
+    fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+    while "20250602.csv.lz4" not in (line := process.stderr.readline()):
+        assert line, "it ended before the first file"
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    last = said.splitlines()[-1]
+    assert last.startswith("stopped: files that were fetched are kept and not paid for again")
+    assert last.endswith("give the same command again to go on")
+    assert "Traceback" not in said
+    assert [manifest.id for manifest in heads(open_lake(str(tmp_path / "lake")))] == before
+    kept = [path for path in Archive(address).folder.rglob("*") if path.is_file()]
+    assert 0 < len(kept) < days
+    assert not [path for path in kept if path.name.startswith(".")]
+    code, found, _ = run(*words, "--yes")
+    assert code == 0
+    assert found["cost"]["already_here"] == len(kept)
+    assert found["cost"]["to_fetch"] == days - len(kept)
+    assert found["rows"] == {"BTC": 2 * days}
 
 
 def test_what_could_not_be_stored_is_refused_before_it_costs(run, place):

@@ -245,6 +245,40 @@ def test_killed_and_resumed_it_is_the_same_dataset(run, proxy, whole, tmp_path):
     assert run(proxy.url)[1]["dataset"] == whole["dataset"]
 
 
+def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(proxy, run, whole, tmp_path):
+    """In the middle of the second coin: the first one is there, and of the second what had come."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def bend(_asked, body, answer):
+        if body["type"] == "candleSnapshot" and body["req"]["coin"] == "ETH" and proxy.count("candleSnapshot") > 7:
+            arrived.set()
+            go_on.wait(120)
+        return answer
+
+    proxy.bend = bend
+    words = ["data", "pull", "--symbols", "BTC,ETH", "--interval", "1h", "--venue-url", proxy.url]
+    command = [sys.executable, "-c", "from quantga.cli import main; main()", *words, "--store", str(tmp_path / "lake")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert arrived.wait(120)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=120)
+    go_on.set()
+    assert process.returncode == 130
+    last = "stopped: what came is stored, nothing is half-written; give the same command again to go on"
+    assert said.splitlines()[-1] == last
+    assert "Traceback" not in said
+    assert out == ""
+    proxy.bend = lambda _number, _body, answer: answer
+    assert stored(tmp_path)[0].times.size == BARS
+    had = stored(tmp_path, coin="ETH")[0].times.size
+    assert 0 < had < BARS
+    code, found, _ = run(proxy.url, coins="BTC,ETH")
+    assert code == 0
+    assert (found["symbols"]["BTC"]["bars"], found["symbols"]["ETH"]["bars"]) == (0, BARS - had)
+    undisturbed = run(proxy.url, coins="BTC,ETH", store="other")[1]
+    assert found["dataset"] == undisturbed["dataset"]
+
+
 def test_pages_that_repeat_and_are_out_of_order(run, proxy, whole):
     def bend(asked, body, answer):
         if body["type"] in ("candleSnapshot", "fundingHistory"):
