@@ -1,7 +1,7 @@
 """The same search on markets in which nothing can be found, each one task: what the mining p-value asks for.
 
 Searches are yielded by their number, whatever came back first, so that the answer is the same on one worker and on many.
-Each is handed over to be kept as soon as it is back, and few are begun ahead of the one that is waited for, since the rule
+Each is handed over to be kept as soon as it is back, without waiting for the store, and few are begun ahead of the one that is waited for, since the rule
 that stops early would throw them away.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ type Market = Mapping[str, Bars]
 
 CURVE = 60
 """Points of a null champion's curve."""
+_WRITERS = 8
+_UNWRITTEN = 64
 _AHEAD = 2
 """Searches begun at most, per worker, behind the one that is waited for."""
 
@@ -79,9 +82,6 @@ def _curve(program: Program, market: Market, settings: Settings) -> tuple[float,
     return tuple(round(float(value), 6) for value in total[places])
 
 
-_null_search = ray.remote(num_cpus=1, max_retries=3)(null_search)
-
-
 def null_searches(
     market: Market,
     settings: Settings,
@@ -98,27 +98,60 @@ def null_searches(
     Raises:
         ClusterError: a search never came back; the caller goes on from those that were kept.
     """
+    return in_order(null_search, (dict(market), settings, kind), numbers, workers, keep)
+
+
+def in_order(
+    search: Callable[..., NullSearch],
+    shared: Sequence[object],
+    numbers: Sequence[int],
+    workers: int,
+    keep: Callable[[NullSearch], None],
+) -> Generator[NullSearch]:
+    """Yield search(*shared, number) for each of `numbers`, as `null_searches` does."""
     workers = max(workers, 1)
-    held: Any = ray.put(dict(market))
-    terms: Any = ray.put(settings)
+    remote: Any = ray.remote(num_cpus=1, max_retries=3)(search).options(name="null search")
+    held: Any = [ray.put(one) for one in shared]
     waiting, wanted = deque(numbers), deque(numbers)
     running: dict[Any, int] = {}
     back: dict[int, NullSearch] = {}
+    writers = Writers(keep)
     try:
         while wanted:
             while waiting and len(running) < workers and len(back) + len(running) < (1 + _AHEAD) * workers:
                 number = waiting.popleft()
-                running[_null_search.remote(held, terms, kind, number)] = number
+                running[remote.remote(*held, number)] = number
             if wanted[0] in back:
                 yield back.pop(wanted.popleft())
                 continue
-            ready, _ = ray.wait(list(running), num_returns=1)
-            for task in ready:
+            for task in ray.wait(list(running), num_returns=1)[0]:
                 back[running.pop(task)] = found = _taken(task)
-                keep(found)
+                writers.write(found)
     finally:
         for task in running:
             ray.cancel(task, force=False)
+        writers.close()
+
+
+class Writers:
+    """Keeps what came back, a few at once, so that a store far away does not hold up those who search."""
+
+    def __init__(self, keep: Callable[[NullSearch], None]) -> None:
+        self._keep = keep
+        self._threads = ThreadPoolExecutor(_WRITERS)
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, found: NullSearch) -> None:
+        """Take one to be kept. Raises what keeping an earlier one raised; waits where many have not been kept yet."""
+        self._waiting.append(self._threads.submit(self._keep, found))
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) > _UNWRITTEN):
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        """Wait until all are kept. Raises what keeping one raised."""
+        with self._threads:
+            for one in self._waiting:
+                one.result()
 
 
 def _taken(task: Any) -> NullSearch:
