@@ -36,8 +36,6 @@ UNSUPPORTED = frozenset(
         "agentSetAbstraction",
         "multiSig",
         "gossipPriorityBid",
-        "twapOrder",
-        "twapCancel",
     }
 )
 """Actions of the venue that belong to spot, vaults, staking or deployment: decoded, but not performed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ INTERVALS = {
     "1d": DAY,
     "3d": 3 * DAY,
     "1w": 7 * DAY,
-    "1M": 30 * DAY,
+    "1M": 31 * DAY,
 }
+"""Milliseconds; a month's are those of the longest."""
 MOST = 5000
 REMEMBERED = 4096
 _PATHS: dict[tuple[str, str, int, int], list[int]] = {}
@@ -35,16 +37,37 @@ MONDAY = 4 * DAY
 
 
 def available(desk: Desk, coin: int, interval: str) -> bool:
-    """Whether an interval can be made of the replayed bars, or of the prices inside them; a month cannot."""
-    length, bars = INTERVALS[interval], desk.bars[coin]
-    if interval == "1M":
+    """Whether an interval can be made of the replayed bars, or of the prices inside them; a month is made of days."""
+    length, bars = DAY if interval == "1M" else INTERVALS[interval], desk.bars[coin]
+    if interval == "1M" and bars.interval > DAY:
         return False
     return length % bars.interval == 0 or (bars.interval % length == 0 and not desk.state.coins[coin].mirrored)
 
 
-def _bucket(time: int, length: int) -> int:
-    offset = MONDAY if length == 7 * DAY else 0
+def _opened(time: int, interval: str) -> int:
+    """When the candle that holds `time` opened; weeks open on Mondays, months on their first."""
+    if interval == "1M":
+        return _month(datetime.fromtimestamp(time / 1000, UTC))
+    length = INTERVALS[interval]
+    offset = MONDAY if interval == "1w" else 0
     return (time - offset) // length * length + offset
+
+
+def _next(opened: int, interval: str) -> int:
+    """When the candle after the one of `opened` opens."""
+    if interval == "1M":
+        return _opened(opened + INTERVALS[interval], interval)
+    return opened + INTERVALS[interval]
+
+
+def _month(day: datetime) -> int:
+    return round(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def _from(time: int, interval: str) -> int:
+    """The first candle that opens at `time` or later; its opening."""
+    opened = _opened(time, interval)
+    return opened if opened == time else _next(opened, interval)
 
 
 def candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[Json]:
@@ -55,18 +78,19 @@ def candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[
     length = INTERVALS[interval]
     if length < bars.interval:
         return fine_candles(desk, coin, interval, start, end)
-    newest = _bucket(int(bars.ts[market.bar]), length)
-    begin = max(_bucket(start + length - 1, length), newest - (MOST - 1) * length, _bucket(int(bars.ts[0]), length))
-    last = min(_bucket(end, length), newest)
-    if last < begin:
+    first, newest = int(bars.ts[0]), int(bars.ts[market.bar])
+    start, end = max(start, _opened(first, interval)), min(end, newest)
+    if end < start:
         return []
+    begin, last = _from(start, interval), _opened(end, interval)
+    begin = max(begin, _opened(newest, interval) - (MOST - 1) * length)
     low = int(np.searchsorted(bars.ts, begin))
-    high = min(int(np.searchsorted(bars.ts, last + length)), market.bar + 1)
+    high = min(int(np.searchsorted(bars.ts, _next(last, interval))), market.bar + 1)
     rows: list[Json] = []
     at = low
     while at < high:
-        opened = _bucket(int(bars.ts[at]), length)
-        stop = min(int(np.searchsorted(bars.ts, opened + length)), high)
+        opened = _opened(int(bars.ts[at]), interval)
+        stop = min(int(np.searchsorted(bars.ts, _next(opened, interval))), high)
         rows.append(_candle(desk, coin, interval, (at, stop)))
         at = stop
     return rows
@@ -74,8 +98,8 @@ def candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[
 
 def candle_of(desk: Desk, coin: int, interval: str, bar: int) -> Json:
     """The candle that contains bar number `bar`, as far as that bar."""
-    bars, length = desk.bars[coin], INTERVALS[interval]
-    opened = _bucket(int(bars.ts[bar]), length)
+    bars = desk.bars[coin]
+    opened = _opened(int(bars.ts[bar]), interval)
     return _candle(desk, coin, interval, (int(np.searchsorted(bars.ts, opened)), bar + 1))
 
 
@@ -94,11 +118,11 @@ def _candle(desk: Desk, coin: int, interval: str, span: tuple[int, int]) -> Json
         partial, some = bars.traded(market.bar, market.point + 1)
         volume = int(bars.volume[whole].sum()) + partial
         count += some - bars.traded(market.bar, bars.points)[1]
-    opened = _bucket(int(bars.ts[first]), INTERVALS[interval])
+    opened = _opened(int(bars.ts[first]), interval)
     decimals = asset.px_decimals
     return {
         "t": opened,
-        "T": opened + INTERVALS[interval] - 1,
+        "T": _next(opened, interval) - 1,
         "s": asset.name,
         "i": interval,
         "o": text_of(int(bars.open[first]), decimals),
@@ -113,8 +137,8 @@ def _candle(desk: Desk, coin: int, interval: str, span: tuple[int, int]) -> Json
 def fine_candles(desk: Desk, coin: int, interval: str, start: int, end: int) -> list[Json]:
     """Candles finer than the bars, of the prices that were shown inside them; a span without a trade has none."""
     market, bars, length = desk.state.coins[coin], desk.bars[coin], INTERVALS[interval]
-    newest = _bucket(int(bars.ts[market.bar]) + market.point * bars.pause, length)
-    begin = max(_bucket(start + length - 1, length), newest - (MOST - 1) * length)
+    newest = _opened(int(bars.ts[market.bar]) + market.point * bars.pause, interval)
+    begin = max(start, newest - (MOST - 1) * length)
     first = max(0, int(np.searchsorted(bars.ts, begin, side="right")) - 1)
     last = min(int(np.searchsorted(bars.ts, end, side="right")), market.bar + 1)
     rows: list[Json] = []
@@ -131,7 +155,7 @@ def _inside(desk: Desk, coin: int, interval: str, bar: int) -> list[Json]:
     spans: dict[int, list[int]] = {}
     for point in range(shown):
         if bars.traded(bar, point + 1)[0] > bars.traded(bar, point)[0]:
-            opened = _bucket(int(bars.ts[bar]) + point * bars.pause, length)
+            opened = _opened(int(bars.ts[bar]) + point * bars.pause, interval)
             spans.setdefault(opened, []).append(point)
     rows: list[Json] = []
     for opened, points in spans.items():

@@ -14,6 +14,7 @@ from quantga.exchange.liquidation import check_liquidations
 from quantga.exchange.matching import clear_levels, levels, sweep
 from quantga.exchange.placing import fire, satisfied
 from quantga.exchange.state import Coin
+from quantga.exchange.twaps import next_slice, run_slices
 
 HOUR = 3_600_000
 NEVER = 2**62
@@ -53,7 +54,12 @@ class Clockwork:
         """When the market next changes (ms); None after the end."""
         times = [t for coin in range(len(self._desk.bars)) if (t := self._next(coin)) is not None]
         going = times or any(market.mirrored for market in self._desk.state.coins)
-        return min([*times, self._desk.state.next_hour]) if going else None
+        return min([*times, *self._clocked()]) if going else None
+
+    def _clocked(self) -> list[int]:
+        """What comes by the clock alone: the next funding, the next suborder of a TWAP order."""
+        due = next_slice(self._desk)
+        return [self._desk.state.next_hour, *([] if due is None else [due])]
 
     def advance(self, to: int) -> None:
         """Move the clock to `to` (ms), point by point; it never goes back and stops at the end of the bars."""
@@ -61,7 +67,7 @@ class Clockwork:
         to = min(to, self.end())
         due = {coin: self._next(coin) for coin in range(len(desk.bars))}
         while True:
-            time = min([t for t in due.values() if t is not None] + [state.next_hour])
+            time = min([t for t in due.values() if t is not None] + self._clocked())
             if time > to:
                 break
             state.market = max(state.market, time)
@@ -70,6 +76,7 @@ class Clockwork:
                 self._step(coin)
                 due[coin] = self._next(coin)
             self._consequences(moved)
+            run_slices(desk)
             if time == state.next_hour:
                 self._hour()
         state.market = max(state.market, to)

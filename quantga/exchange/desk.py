@@ -20,6 +20,8 @@ from quantga.exchange.wire import text_of
 
 HOUSE = "0x" + "00" * 19 + "01"
 """The address shown for synthetic liquidity."""
+NO_HASH = "0x" + "0" * 64
+"""Of fills of TWAP orders, which belong to no action."""
 RATE = 10**7
 BUILDER = 10**5
 DAY = 86_400_000
@@ -38,12 +40,15 @@ class Events:
     liquidations: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     ledger: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     trades: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    slices: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    twaps: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     closed: dict[int, list[int]] = field(default_factory=dict)
     moved: bool = False
 
     def users(self) -> set[str]:
         """Who is touched."""
-        return {*self.orders, *self.fills, *self.cancels, *self.fundings, *self.liquidations, *self.ledger}
+        kinds = (self.orders, self.fills, self.cancels, self.fundings, self.liquidations, self.ledger)
+        return {user for kind in (*kinds, self.slices, self.twaps) for user in kind}
 
 
 class Desk:
@@ -81,10 +86,14 @@ class Desk:
         row = update_row(order, self.assets[order.coin], status, self.state.market)
         self.events.orders.setdefault(order.user, []).append(row)
 
+    def next_oid(self) -> int:
+        """A number that no order had."""
+        self.state.next_oid += 1
+        return self.state.next_oid
+
     def register(self, order: Order) -> None:
         """Give an order its id and a place in the account's history."""
-        self.state.next_oid += 1
-        order.oid = self.state.next_oid
+        order.oid = self.next_oid()
         order.time = order.status_time = self.state.market
         account = self.account(order)
         self.state.orders[order.oid] = order
@@ -208,13 +217,13 @@ class Desk:
             "startPosition": text_of(start, asset.sz_decimals),
             "dir": direction(start, order.side * size),
             "closedPnl": text_of(profit, 6),
-            "hash": mark["hash"],
+            "hash": NO_HASH if order.twap else mark["hash"],
             "oid": order.oid,
             "crossed": mark["crossed"],
             "fee": text_of(fee, 6),
             "tid": mark["tid"],
             "feeToken": "USDC",
-            "twapId": None,
+            "twapId": order.twap or None,
         }
         if order.cloid is not None:
             fill["cloid"] = order.cloid
@@ -225,7 +234,7 @@ class Desk:
         account.fills.append(fill)
         if len(account.fills) > FILLS + SPARE:
             del account.fills[:-FILLS]
-        self.events.fills.setdefault(order.user, []).append(fill)
+        (self.events.slices if order.twap else self.events.fills).setdefault(order.user, []).append(fill)
 
     def _count(self, account: Account, notional: int, *, crossed: bool) -> None:
         account.volume += notional

@@ -19,6 +19,7 @@ from quantga.exchange.liquidation import liquidate_now
 from quantga.exchange.matching import levels
 from quantga.exchange.mirrored import MIRRORED, extend
 from quantga.exchange.state import Account, Coin, State
+from quantga.exchange.twaps import cancel_twap, place_twap
 
 Json = dict[str, Any]
 Act = Callable[[Desk, Account, Json], Any]
@@ -78,6 +79,14 @@ def _modifies(desk: Desk, account: Account, action: Json) -> Json:
     return _statuses("order", modify_batch(desk, account, action["modifies"]))
 
 
+def _twap(desk: Desk, account: Account, action: Json) -> Json:
+    return {"type": "twapOrder", "data": {"status": place_twap(desk, account, action)}}
+
+
+def _twap_cancel(desk: Desk, account: Account, action: Json) -> Json:
+    return {"type": "twapCancel", "data": {"status": cancel_twap(desk, account, action)}}
+
+
 def _nothing(_desk: Desk, _account: Account, _action: Json) -> None:
     """Accepted without effect."""
 
@@ -90,6 +99,8 @@ _ACTS: dict[str, Act] = {
     "batchModify": _modifies,
     "updateLeverage": accounts.update_leverage,
     "updateIsolatedMargin": accounts.update_isolated_margin,
+    "twapOrder": _twap,
+    "twapCancel": _twap_cancel,
     "scheduleCancel": accounts.schedule_cancel,
     "usdClassTransfer": accounts.class_transfer,
     "usdSend": accounts.send,
@@ -166,7 +177,14 @@ class Engine:
         for coin in range(len(state.coins)):
             levels(self.desk, coin, 1)  # built on demand otherwise, by whoever looks first
         text = repr(
-            (sorted(state.accounts.items()), sorted(state.orders.items()), state.house, state.coins, state.serial)
+            (
+                sorted(state.accounts.items()),
+                sorted(state.orders.items()),
+                state.house,
+                state.coins,
+                state.serial,
+                state.twaps,
+            )
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,12 +15,15 @@ from quantga.exchange.desk import Desk, Events
 from quantga.exchange.faults import Faults
 from quantga.exchange.info_user import aggregate, funding_delta
 from quantga.exchange.subscriptions import LATEST, candle_frames, fast_contexts, l2_frame, latest, packed
+from quantga.exchange.twaps import slice_row
 
 Json = Any
 FAST, SLOW = 0.5, 5.0
 BACKLOG = 64 << 20
 """Bytes that may wait for a slow socket before it is closed."""
-PERSONAL = frozenset({"clearinghouseState", "openOrders", "webData2", "webData3", "activeAssetData", "spotState"})
+PERSONAL = frozenset(
+    {"clearinghouseState", "openOrders", "twapStates", "webData2", "webData3", "activeAssetData", "spotState"}
+)
 
 
 def key_of(sub: dict[str, Json]) -> str:
@@ -181,6 +184,8 @@ def _user_events(_desk: Desk, sub: Json, events: Events) -> list[Json]:
     data: list[Json] = []
     if events.fills.get(user):
         data.append({"fills": events.fills[user]})
+    if events.slices.get(user):
+        data.append({"twapSliceFills": [slice_row(fill) for fill in events.slices[user]]})
     if events.cancels.get(user):
         data.append({"nonUserCancel": events.cancels[user]})
     data.extend({"funding": {"time": row["time"], **funding_delta(row)}} for row in events.fundings.get(user, []))
@@ -207,12 +212,24 @@ def _ledger(_desk: Desk, sub: Json, events: Events) -> list[Json]:
     return [{"channel": "userNonFundingLedgerUpdates", "data": data}] if rows else []
 
 
+def _slices(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = [slice_row(fill) for fill in events.slices.get(sub["user"], [])]
+    return [{"channel": "userTwapSliceFills", "data": {"user": sub["user"], "twapSliceFills": rows}}] if rows else []
+
+
+def _twaps(_desk: Desk, sub: Json, events: Events) -> list[Json]:
+    rows = events.twaps.get(sub["user"])
+    return [{"channel": "userTwapHistory", "data": {"user": sub["user"], "history": rows}}] if rows else []
+
+
 _PERSONAL_EVENTS: dict[str, Callable[[Desk, Json, Events], list[Json]]] = {
     "orderUpdates": _order_updates,
     "userEvents": _user_events,
     "userFills": _user_fills,
     "userFundings": _user_fundings,
     "userNonFundingLedgerUpdates": _ledger,
+    "userTwapSliceFills": _slices,
+    "userTwapHistory": _twaps,
 }
 
 _AS_IT_COMES = frozenset({*_PERSONAL_EVENTS, "trades", "fastAssetCtxs"})

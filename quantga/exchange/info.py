@@ -10,6 +10,7 @@ from quantga.exchange.candles import INTERVALS, candles, context, mid
 from quantga.exchange.clockwork import HOUR, hourly_rate
 from quantga.exchange.desk import Desk
 from quantga.exchange.matching import levels
+from quantga.exchange.placing import LARGEST_MARKET
 from quantga.exchange.wire import TEXT, Malformed, text_of
 
 Json = Any
@@ -195,14 +196,6 @@ def _predicted(desk: Desk, _body: Json) -> Json:
     return rows
 
 
-def _market_order_limits(desk: Desk, _body: Json) -> Json:
-    out = []
-    for asset in desk.assets:
-        bounds = ((25, "30000000.0"), (20, "5000000.0"), (10, "2000000.0"), (0, "500000.0"))
-        out.append([asset.name, next(text for least, text in bounds if asset.max_leverage >= least)])
-    return out
-
-
 MARKET_INFO: dict[str, Callable[[Desk, Json], Json]] = {
     "meta": lambda desk, body: meta(desk) if not body.get("dex") else None,
     "metaAndAssetCtxs": lambda desk, _: [meta(desk), contexts(desk)],
@@ -215,7 +208,7 @@ MARKET_INFO: dict[str, Callable[[Desk, Json], Json]] = {
     "fundingHistory": _funding_history,
     "recentTrades": _recent_trades,
     "predictedFundings": _predicted,
-    "maxMarketOrderNtls": _market_order_limits,
+    "maxMarketOrderNtls": lambda _desk, _: [[least, f"{most}.0"] for least, most in LARGEST_MARKET],
     "exchangeStatus": lambda desk, _: {"time": desk.state.market, "specialStatuses": None},
     "perpDeployAuctionStatus": lambda _desk, _: {
         "startTimeSeconds": 0,

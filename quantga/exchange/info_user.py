@@ -11,6 +11,7 @@ from quantga.exchange.fees import user_fees
 from quantga.exchange.info import ROWS, coin_index, moment
 from quantga.exchange.rows import frontend_row, short_row, status_row
 from quantga.exchange.state import HISTORY, Account, Position
+from quantga.exchange.twaps import slice_row, twap_history
 from quantga.exchange.wire import ADDRESS, CLOID, U64, Malformed, text_of
 
 Json = Any
@@ -116,6 +117,11 @@ def _fills_by_time(desk: Desk, body: Json) -> Json:
         raise Malformed
     rows = [fill for fill in account.fills if start <= fill["time"] <= end]
     return (aggregate(desk, rows) if together else rows)[:HISTORY]
+
+
+def slice_rows(account: Account) -> list[Json]:
+    """The last fills of TWAP orders, newest first."""
+    return [slice_row(fill) for fill in reversed(account.fills) if fill["twapId"]][:HISTORY]
 
 
 def aggregate(desk: Desk, rows: list[Json]) -> list[Json]:
@@ -311,8 +317,11 @@ USER_INFO: dict[str, Callable[[Desk, Json], Json]] = {
     "userDexAbstraction": _always(None),
     "subAccounts": _always(None),
     "userToMultiSigSigners": _always(None),
-    "userTwapSliceFills": _always([]),
-    "userTwapHistory": _always([]),
+    "userTwapSliceFills": lambda desk, body: slice_rows(find(desk, body)),
+    "userTwapSliceFillsByTime": lambda desk, body: [
+        slice_row(row) for row in _fills_by_time(desk, body) if row["twapId"]
+    ],
+    "twapHistory": lambda desk, body: twap_history(desk, find(desk, body))[:HISTORY],
     "userVaultEquities": _always([]),
     "delegations": _always([]),
     "delegatorRewards": _always([]),

@@ -26,7 +26,8 @@ BY_TWENTY = frozenset(
         "fundingHistory",
         "userFunding",
         "userTwapSliceFills",
-        "userTwapHistory",
+        "userTwapSliceFillsByTime",
+        "twapHistory",
         "userNonFundingLedgerUpdates",
     }
 )

@@ -8,6 +8,7 @@ from quantga.exchange.assets import MICRO
 from quantga.exchange.desk import HOUSE, Desk
 from quantga.exchange.matching import take
 from quantga.exchange.state import Account, Order, Position
+from quantga.exchange.twaps import end_twaps
 from quantga.exchange.wire import text_of
 
 LARGE = 100_000 * MICRO
@@ -47,6 +48,7 @@ def _liquidate(
         order = desk.state.orders[oid]
         if order.status == "open" and (order.coin in coins or account.positions[coins[0]].cross):
             desk.close(order, "liquidatedCanceled")
+    end_twaps(desk, account, coins)
     backstop = 3 * value < 2 * needed and not forced
     coins = sorted(coins, key=lambda coin: -desk.margins.maintenance(coin, account.positions[coin]))
     for coin in coins:

@@ -14,6 +14,8 @@ from quantga.exchange.wire import WIRE_DECIMALS, scaled, text_of
 MINIMUM = 10 * MICRO
 LARGEST = 10**15
 OPEN_ORDERS, MORE_OPEN_ORDERS, MOST_OPEN_ORDERS = 1000, 5_000_000 * MICRO, 5000
+LARGEST_MARKET = ((25, 30_000_000), (20, 5_000_000), (10, 2_000_000), (1, 500_000))
+"""USDC that one market order may be worth, by the asset's largest leverage (at least); a limit order ten times that."""
 SLIPPAGE = 10
 """A triggered market order reaches one part in SLIPPAGE beyond the mark."""
 
@@ -32,9 +34,11 @@ WORDS = {
     "marketOrderNoLiquidityRejected": "No liquidity available for market order.",
     "perpMaxPositionRejected": "Order would cause position to exceed margin tier limit at current leverage",
     "tooManyOpenOrdersRejected": "Too many open orders.",
+    "rejected": "Order value is too large.",
     "oracleRejected": HALTED,
 }
-"""Recorded status -> message. `Too many open orders.`, `Trading is halted.` and the asset's error are our own words."""
+"""Recorded status -> message. `Too many open orders.`, `Order value is too large.`, `Trading is halted.` and the asset's
+error are our own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ def _units(text: str, decimals: int, words: str) -> int:
     return value
 
 
+def size_units(asset: Asset, text: str) -> int:
+    """A size of the wire in whole units.
+
+    Raises:
+        StaticError: it has too many decimals, or is negative.
+    """
+    return _units(text, asset.sz_decimals, BAD_SIZE)
+
+
 def ticket(desk: Desk, wire: dict[str, Any], *, sized: bool = True) -> Ticket:
     """The static checks of one order.
 
@@ -76,7 +89,7 @@ def ticket(desk: Desk, wire: dict[str, Any], *, sized: bool = True) -> Ticket:
         raise StaticError(BAD_ASSET)
     asset, market = desk.assets[coin], desk.state.coins[coin]
     px = _units(wire["p"], asset.px_decimals, BAD_PRICE)
-    size = _units(wire["s"], asset.sz_decimals, BAD_SIZE)
+    size = size_units(asset, wire["s"])
     trigger = wire["t"].get("trigger")
     trigger_px = _units(trigger["triggerPx"], asset.px_decimals, BAD_PRICE) if trigger else 0
     if px == 0 or (trigger and not trigger_px):
@@ -221,13 +234,19 @@ def _first_refusal(desk: Desk, account: Account, order: Order) -> str:
 
 
 def _money_refusal(desk: Desk, account: Account, order: Order, held: int) -> str:
-    closes_all = held * order.side < 0 and order.size >= abs(held)
+    asset, closes_all = desk.assets[order.coin], held * order.side < 0 and order.size >= abs(held)
     price = order.trigger_px if order.is_market else order.px
     if price * order.size < MINIMUM and not closes_all and not order.position_tpsl:
         return "minTradeNtlRejected"
-    if order.reduce_only or order.is_trigger:
-        return ""
-    return margin_refusal(desk, account, order, held)
+    refused = "" if order.reduce_only or order.is_trigger else margin_refusal(desk, account, order, held)
+    market = order.is_market or order.tif in {"Ioc", "FrontendMarket"}
+    return refused or ("rejected" if price * order.size > largest(asset, market=market) else "")
+
+
+def largest(asset: Asset, *, market: bool) -> int:
+    """What one order may be worth (millionths of USDC)."""
+    usdc = next(most for least, most in LARGEST_MARKET if asset.max_leverage >= least)
+    return usdc * MICRO * (1 if market else 10)
 
 
 def margin_refusal(desk: Desk, account: Account, order: Order, held: int) -> str:

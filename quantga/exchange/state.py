@@ -44,11 +44,34 @@ class Order:
     builder_fee: int = 0
     filled: int = 0
     cost: int = 0
+    twap: int = 0
 
     @property
     def is_trigger(self) -> bool:
         """Whether it waits for a mark price."""
         return self.trigger_px > 0 and not self.fired
+
+
+@dataclass(slots=True)
+class Twap:
+    """A TWAP order: `parts` suborders over `minutes`, of which `done` were sent; `status_time` 0 = it runs."""
+
+    twap_id: int
+    user: str
+    coin: int
+    side: int
+    size: int
+    minutes: int
+    reduce_only: bool
+    randomize: bool
+    time: int
+    parts: int
+    done: int = 0
+    executed: int = 0
+    notional: int = 0
+    status: str = "activated"
+    status_time: int = 0
+    description: str = ""
 
 
 @dataclass(slots=True)
@@ -111,6 +134,7 @@ class Account:
     cancel_at: int = 0
     firings: list[int] = field(default_factory=lambda: [0, 0])
     samples: list[list[int]] = field(default_factory=list)
+    twaps: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -171,9 +195,12 @@ class State:
     nonces: dict[str, list[int]] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     triggers: dict[int, dict[int, None]] = field(default_factory=dict)
+    next_twap: int = 1
+    twaps: dict[int, Twap] = field(default_factory=dict)
+    running: dict[int, None] = field(default_factory=dict)
     house: House = field(default_factory=House)
     deposits: int = 0
 
 
-RECORDS = {kind.__name__: kind for kind in (Order, Position, Resting, Agent, Account, Coin, House, State)}
+RECORDS = {kind.__name__: kind for kind in (Order, Twap, Position, Resting, Agent, Account, Coin, House, State)}
 """What a snapshot may contain besides numbers, texts, lists and dictionaries."""

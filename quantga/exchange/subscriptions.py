@@ -12,9 +12,10 @@ import orjson
 from quantga.exchange.candles import INTERVALS, available, context, mid, newest_candles
 from quantga.exchange.desk import Desk
 from quantga.exchange.info import all_mids, book_frame, coin_index, contexts, meta, valid_grouping
-from quantga.exchange.info_user import asset_data, clearinghouse, frontend_orders, funding_delta
+from quantga.exchange.info_user import asset_data, clearinghouse, frontend_orders, funding_delta, slice_rows
 from quantga.exchange.matching import best, levels
 from quantga.exchange.state import HISTORY, Account
+from quantga.exchange.twaps import twap_history, twap_states
 from quantga.exchange.wire import ADDRESS, BOOLEAN, TEXT, U64, Malformed, Record, text_of
 
 Json = Any
@@ -45,6 +46,7 @@ _SHAPES: dict[str, Record] = {
     "userTwapHistory": _USER,
     "clearinghouseState": Record({"type": TEXT, "user": ADDRESS}, {"dex": TEXT}),
     "openOrders": Record({"type": TEXT, "user": ADDRESS}, {"dex": TEXT}),
+    "twapStates": Record({"type": TEXT, "user": ADDRESS}, {"dex": TEXT}),
     "spotState": Record({"type": TEXT, "user": ADDRESS}, {"ignorePortfolioMargin": BOOLEAN}),
     "allDexsAssetCtxs": _ALL,
     "fastAssetCtxs": _ALL,
@@ -55,6 +57,7 @@ _DEFAULTS: dict[str, dict[str, Json]] = {
     "spotState": {"ignorePortfolioMargin": False},
     "clearinghouseState": {"dex": ""},
     "openOrders": {"dex": ""},
+    "twapStates": {"dex": ""},
 }
 
 
@@ -155,6 +158,20 @@ def _fills(desk: Desk, sub: Json) -> list[Json]:
     return [_frame("userFills", {"isSnapshot": True, "user": sub["user"], "fills": rows})]
 
 
+def _slices(desk: Desk, sub: Json) -> list[Json]:
+    data = {"isSnapshot": True, "user": sub["user"], "twapSliceFills": slice_rows(_account(desk, sub))}
+    return [_frame("userTwapSliceFills", data)]
+
+
+def _twap_log(desk: Desk, sub: Json) -> list[Json]:
+    rows = twap_history(desk, _account(desk, sub))[:HISTORY]
+    return [_frame("userTwapHistory", {"isSnapshot": True, "user": sub["user"], "history": rows})]
+
+
+def _twaps(desk: Desk, sub: Json) -> Json:
+    return {"dex": "", "user": sub["user"], "states": twap_states(desk, _account(desk, sub))}
+
+
 def _web_data2(desk: Desk, sub: Json) -> Json:
     account = _account(desk, sub)
     return {
@@ -170,7 +187,7 @@ def _web_data2(desk: Desk, sub: Json) -> Json:
         "serverTime": desk.state.market,
         "isVault": False,
         "user": sub["user"],
-        "twapStates": [],
+        "twapStates": twap_states(desk, account),
     }
 
 
@@ -239,6 +256,7 @@ LATEST: dict[str, Callable[[Desk, Json], Json]] = {
     "activeAssetData": _asset,
     "clearinghouseState": _cleared,
     "openOrders": _opened,
+    "twapStates": _twaps,
     "spotState": _spot_state,
     "webData2": _web_data2,
     "webData3": _web_data3,
@@ -253,6 +271,8 @@ _FIRST: dict[str, Callable[[Desk, Json], list[Json]]] = {
     "userFills": _fills,
     "userFundings": _fundings,
     "userNonFundingLedgerUpdates": _ledger,
+    "userTwapSliceFills": _slices,
+    "userTwapHistory": _twap_log,
     "fastAssetCtxs": lambda desk, _: [packed(fast_contexts(desk))],
 }
 

@@ -151,6 +151,7 @@ BUILDER = Record({"b": ADDRESS, "f": U64})
 CANCEL = Record({"a": U32, "o": U64}, {"f": _boolean})
 CANCEL_BY_CLOID = Record({"asset": U32, "cloid": CLOID}, {"f": _boolean})
 MODIFY = Record({"oid": _oid, "order": ORDER}, {"a": _boolean})
+TWAP = Record({"a": U32, "b": _boolean, "s": _decimal, "r": _boolean, "m": U64, "t": _boolean})
 _TYPE = {"type": _text}
 
 L1_ACTIONS: dict[str, Record] = {
@@ -159,6 +160,8 @@ L1_ACTIONS: dict[str, Record] = {
     "cancelByCloid": Record({**_TYPE, "cancels": _each(CANCEL_BY_CLOID)}),
     "modify": Record({**_TYPE, "oid": _oid, "order": ORDER}, {"a": _boolean}),
     "batchModify": Record({**_TYPE, "modifies": _each(MODIFY)}),
+    "twapOrder": Record({**_TYPE, "twap": TWAP}),
+    "twapCancel": Record({**_TYPE, "a": U32, "t": U64}),
     "scheduleCancel": Record(_TYPE, {"time": U64}),
     "updateLeverage": Record({**_TYPE, "asset": U32, "isCross": _boolean, "leverage": U32}),
     "updateIsolatedMargin": Record({**_TYPE, "asset": U32, "isBuy": _boolean, "ntli": I64}),

@@ -167,7 +167,6 @@ def test_finer_candles_make_up_the_bars_and_the_tape(tmp_path):
         assert float(row["v"]) == pytest.approx(sum(float(t["sz"]) for t in trades))
         assert row["n"] == len(trades)
     assert shown(desk, "1m", fine[3]["t"], fine[5]["t"]) == fine[3:6]
-    assert shown(desk, "1M") == []
 
 
 def test_thin_bars_have_minutes_without_a_candle(tmp_path):

@@ -2,11 +2,12 @@
 
 import itertools
 import time
+from pathlib import Path
 
 import pytest
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
-from hyperliquid.utils.signing import get_timestamp_ms
+from hyperliquid.utils.signing import get_timestamp_ms, sign_l1_action
 from hyperliquid.utils.types import Cloid
 
 HOUR = 3_600_000
@@ -291,6 +292,23 @@ UNSUPPORTED = [
     lambda ex: ex.agent_set_abstraction("u"),
     lambda ex: ex.user_dex_abstraction("0x" + "1" * 40, True),
     lambda ex: ex.gossip_priority_bid(1, "1.2.3.4", 5),
+    lambda ex: ex.c_signer_jail_self(),
+    lambda ex: ex.c_validator_change_profile(None, None, None, True, None, None, None),
+    lambda ex: ex.c_validator_register("1.2.3.4", "a", "b", False, 5, "0x" + "1" * 40, True, 1),
+    lambda ex: ex.multi_sig("0x" + "1" * 40, {"type": "noop"}, [], get_timestamp_ms()),
+    lambda ex: ex.perp_deploy_register_asset("dex", None, "A", 2, "10.0", 10, False, None),
+    lambda ex: ex.perp_deploy_set_oracle("dex", {"A": "1.0"}, [], {}),
+    lambda ex: ex.spot_deploy_enable_freeze_privilege(1),
+    lambda ex: ex.spot_deploy_enable_quote_token(1),
+    lambda ex: ex.spot_deploy_freeze_user(1, "0x" + "1" * 40, True),
+    lambda ex: ex.spot_deploy_genesis(1, "100", False),
+    lambda ex: ex.spot_deploy_register_hyperliquidity(1, 1.0, 1.0, 5, None),
+    lambda ex: ex.spot_deploy_register_spot(1, 0),
+    lambda ex: ex.spot_deploy_revoke_freeze_privilege(1),
+    lambda ex: ex.spot_deploy_set_deployer_trading_fee_share(1, "50%"),
+    lambda ex: ex.spot_deploy_user_genesis(1, [], []),
+    lambda ex: ex.sub_account_spot_transfer("0x" + "1" * 40, True, "PURR:0xc4", 1.0),
+    lambda ex: ex.user_set_abstraction("0x" + "1" * 40, "disabled"),
 ]
 
 
@@ -298,6 +316,55 @@ UNSUPPORTED = [
 def test_what_is_not_here_says_so(traders, call):
     answer = UNSUPPORTED[call](traders[3])
     assert answer == {"status": "err", "response": "Action not supported by this paper exchange."}
+
+
+def test_every_exchange_method_was_called():
+    """Whatever the SDK adds shows up here; the text of this file is the list."""
+    text = Path(__file__).read_text()
+    inner = {"post", "c_signer_inner", "spot_deploy_token_action_inner"}  # what the others are made of
+    by_others = {"bulk_cancel_by_cloid", "bulk_modify_orders_new"}  # cancel_by_cloid and modify_order call them
+    methods = {name for name in dir(Exchange) if not name.startswith("_") and callable(getattr(Exchange, name))}
+    assert sorted(name for name in methods - inner - by_others if f".{name}(" not in text) == []
+
+
+def signed(trader, action):
+    """What the SDK would send if it had a method for the action."""
+    nonce = get_timestamp_ms()
+    signature = sign_l1_action(trader.wallet, action, None, nonce, trader.expires_after, False)
+    return trader._post_action(action, signature, nonce)
+
+
+def test_a_twap_order_signed_as_the_sdk_signs(venue, info, traders, keys):
+    dee, address = traders[3], keys[3].address
+    wish = {"a": 1, "b": True, "s": "1.1", "r": False, "m": 5, "t": False}
+    placed = signed(dee, {"type": "twapOrder", "twap": wish})
+    assert placed["response"]["type"] == "twapOrder"
+    number = placed["response"]["data"]["status"]["running"]["twapId"]
+    for _ in range(3):
+        venue.step(30_000)
+    rows = info.user_twap_slice_fills(address)
+    assert sum(float(row["fill"]["sz"]) for row in rows) == pytest.approx(0.4)
+    assert {row["twapId"] for row in rows} == {number}
+    ended = signed(dee, {"type": "twapCancel", "a": 1, "t": number})
+    assert ended["response"] == {"type": "twapCancel", "data": {"status": "success"}}
+    venue.step(30_000)
+    assert info.user_state(address)["assetPositions"][0]["position"]["szi"] == "0.4"
+    assert info.post("/info", {"type": "twapHistory", "user": address})[0]["status"] == {"status": "terminated"}
+    bad = signed(dee, {"type": "twapOrder", "twap": {**wish, "m": 1}})
+    assert bad["response"]["data"]["status"] == {"error": "Invalid TWAP duration: 1 min(s)"}
+
+
+def test_every_interval_of_candles(info):
+    day = 86_400_000
+    for interval in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M"):
+        rows = info.candles_snapshot("BTC", interval, 0, 2**53)
+        assert rows, interval
+        assert {row["i"] for row in rows} == {interval}
+        lengths = {row["T"] + 1 - row["t"] for row in rows}
+        assert len(lengths) == 1 or interval == "1M"
+        assert all(one["T"] + 1 == other["t"] for one, other in itertools.pairwise(rows))
+        if interval == "1M":
+            assert lengths <= {28 * day, 29 * day, 30 * day, 31 * day}
 
 
 def test_the_clock_moves_by_step_and_pays_funding(venue, info, traders, keys):
