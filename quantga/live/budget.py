@@ -1,6 +1,6 @@
 """The request budget as an actor: one per IP address and account, so that all processes spend from one purse.
 
-The queue, the reserves and the breakers are `venue.desk.Desk`; here is only how to reach it from another process.
+The queue, the shares and the breakers are `venue.desk.Desk`; here is only how to reach it from another process.
 """
 
 from __future__ import annotations

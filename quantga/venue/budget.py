@@ -1,7 +1,7 @@
 """The request budget, pure: what may leave now, in which order, given the venue's weights and an injected clock.
 
-The venue counts 1,200 weight a minute per IP address, and actions per account. Every priority keeps a reserve from those
-below it, so that a stop never waits behind a download, and weight is taken to be spent until a minute after its answer
+The venue counts 1,200 weight a minute per IP address, and actions per account. Every priority has a share that only stops may
+touch, so that a stop never waits behind a download and nobody starves; what is left goes to the most urgent. Weight is taken to be spent until a minute after its answer
 came: whenever in between the venue counted it, its own window is never exceeded.
 """
 
@@ -26,7 +26,8 @@ class Limits:
     Args:
         weight: a minute, per IP address.
         outside: of it, left to other processes at this address: watchdog, command line.
-        reserves: weight that risk, reconciliation and orders each keep from the priorities below.
+        shares: weight kept for each priority; only risk may go into those of the others.
+        patience: seconds that a request of each priority waits at most: it is refused when it would take longer.
         parallel: requests under way at once, by priority.
         actions: what a new account may do; each USDC traded adds one.
         kept_actions: of the account's actions, those kept for reducing risk.
@@ -36,7 +37,8 @@ class Limits:
 
     weight: int = 1_200
     outside: int = 100
-    reserves: tuple[int, int, int] = (200, 200, 100)
+    shares: tuple[int, int, int, int] = (150, 350, 150, 100)
+    patience: tuple[float, float, float, float] = (_NEVER, _NEVER, 5.0, _NEVER)
     parallel: tuple[int, int, int, int] = (1_000, 32, 32, 6)
     actions: int = 10_000
     kept_actions: int = 500
@@ -44,11 +46,12 @@ class Limits:
     minute: float = 60.5
 
     def ceiling(self, priority: Priority) -> int:
-        """Return up to how much weight in the last minute a request of this priority may still leave."""
-        return self.weight - self.outside - sum(self.reserves[:priority])
+        """Return how much weight a minute a priority may use where nobody else asks."""
+        kept = 0 if priority == Priority.RISK else sum(self.shares) - self.shares[priority]
+        return self.weight - self.outside - kept
 
 
-ALONE = Limits(outside=0, reserves=(0, 0, 0))
+ALONE = Limits(outside=0, shares=(0, 0, 0, 0))
 """For a download that has the address to itself."""
 
 
@@ -86,10 +89,10 @@ class Budget:
     limits: Limits = field(default_factory=Limits)
     account: Account = field(init=False)
     _queues: tuple[deque[Ticket], ...] = field(init=False)
-    _spent: deque[tuple[float, int]] = field(default_factory=deque)
+    _spent: deque[tuple[float, Priority, int]] = field(default_factory=deque)
     _under_way: dict[Priority, int] = field(default_factory=lambda: dict.fromkeys(Priority, 0))
-    _settled: int = 0
-    _flying: int = 0
+    _used: list[int] = field(default_factory=lambda: [0] * len(Priority))
+    """Weight of the last minute and of what is under way, by priority."""
     _refusals: int = 0
     _held: float = -_NEVER
     _risk_held: float = -_NEVER
@@ -102,7 +105,8 @@ class Budget:
         """Put a ticket into the queue of its priority.
 
         Raises:
-            Denied: it could never leave: it weighs more than its priority may use, or the account's actions are used up.
+            Denied: it weighs more than its priority may ever use, the account's actions are used up, or it would wait for
+                longer than its priority has patience.
         """
         ceiling = self.limits.ceiling(ticket.priority)
         if ticket.weight > ceiling:
@@ -113,6 +117,12 @@ class Budget:
                 f"the account has {max(0, left)} actions left besides those kept for reducing risk, and this needs "
                 f"{ticket.actions}: trade (each USDC adds one), send fewer orders, or buy actions from the venue"
             )
+        patient = self.limits.patience[ticket.priority] == _NEVER
+        wait = 0.0 if patient else self._wait(ticket)
+        if wait > self.limits.patience[ticket.priority]:
+            raise Denied(
+                f"this minute's requests are used up, and nothing was sent: there is room in about {wait:.0f} s"
+            )
         self.account.promised += ticket.actions
         self._queues[ticket.priority].append(ticket)
 
@@ -120,21 +130,49 @@ class Budget:
         """Return the tickets that leave now, in their order; the most urgent first, then the oldest."""
         self._release(now)
         leaving: list[Ticket] = []
+        first = True
         for priority in Priority:
             if now < (self._risk_held if priority == Priority.RISK else self._held):
                 continue
-            if not self._admit_of(priority, now, leaving):
-                break
+            first &= self._admit_of(priority, now, leaving, first=first)
         return leaving
 
-    def _admit_of(self, priority: Priority, now: float, leaving: list[Ticket]) -> bool:
-        """Let tickets of one priority leave; return False where weight ran out, so that nobody below passes."""
-        queue, ceiling = self._queues[priority], self.limits.ceiling(priority)
+    def _fits(self, priority: Priority, weight: int, *, first: bool) -> bool:
+        """Say whether a weight may leave; where somebody more urgent waits (not `first`), only out of its own share.
+
+        What leaves out of a share takes nothing from anybody: the others are not let at it anyway.
+        """
+        shares, used = self.limits.shares, self._used
+        room = self.limits.weight - self.limits.outside - sum(used)
+        if priority != Priority.RISK:
+            room -= sum(max(0, shares[p] - used[p]) for p in Priority if p != priority)
+        return weight <= room and (first or used[priority] + weight <= shares[priority])
+
+    def _wait(self, ticket: Ticket) -> float:
+        """Return in how many seconds a ticket would have its turn if nobody else came; 0 if there is room."""
+        priority = ticket.priority
+        weight = ticket.weight + sum(one.weight for one in self._queues[priority])
+        before, found = self._used, 0.0
+        self._used = list(before)
+        for until, spender, spent in self._spent:
+            if self._fits(priority, weight, first=True):
+                break
+            self._used[spender] -= spent
+            found = max(0.0, until - ticket.offered)
+        else:
+            if not self._fits(priority, weight, first=True):
+                found = self.limits.minute
+        self._used = before
+        return found
+
+    def _admit_of(self, priority: Priority, now: float, leaving: list[Ticket], *, first: bool) -> bool:
+        """Let tickets of one priority leave; return False where weight ran out, so that nobody below passes freely."""
+        queue = self._queues[priority]
         waiting: deque[Ticket] = deque()
         enough = True
         while queue and self._under_way[priority] < self.limits.parallel[priority]:
             ticket = queue.popleft()
-            if self._settled + self._flying + ticket.weight > ceiling:
+            if not self._fits(priority, ticket.weight, first=first):
                 queue.appendleft(ticket)
                 enough = False
                 break
@@ -144,7 +182,7 @@ class Budget:
             ticket.admitted = now
             self.account.promised -= ticket.actions
             self.account.used += ticket.actions
-            self._flying += ticket.weight
+            self._used[priority] += ticket.weight
             self._under_way[priority] += 1
             leaving.append(ticket)
         queue.extendleft(reversed(waiting))
@@ -161,11 +199,10 @@ class Budget:
 
     def settle(self, ticket: Ticket, now: float, weight: int | None = None) -> None:
         """An answer came, or none will: count its true weight for a minute from now on."""
-        self._flying -= ticket.weight
         self._under_way[ticket.priority] -= 1
         spent = ticket.weight if weight is None else weight
-        self._settled += spent
-        self._spent.append((now + self.limits.minute, spent))
+        self._used[ticket.priority] += spent - ticket.weight
+        self._spent.append((now + self.limits.minute, ticket.priority, spent))
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take a ticket out that has not left."""
@@ -190,7 +227,7 @@ class Budget:
     def used(self, now: float) -> int:
         """Return the weight of the last minute and of what is under way."""
         self._release(now)
-        return self._settled + self._flying
+        return sum(self._used)
 
     def waiting(self, priority: Priority) -> int:
         """Return how many tickets of a priority wait."""
@@ -212,4 +249,5 @@ class Budget:
 
     def _release(self, now: float) -> None:
         while self._spent and self._spent[0][0] <= now:
-            self._settled -= self._spent.popleft()[1]
+            _, priority, spent = self._spent.popleft()
+            self._used[priority] -= spent

@@ -46,6 +46,7 @@ class _Shared:
     task: asyncio.Task[Reply] = field(init=False)
     until: float = 0.0
     left: bool = False
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -94,17 +95,17 @@ class Desk:
             Denied: it cannot leave: over the budget, or its class of endpoint fails.
             Unknown: no answer came.
         """
-        if not ask.keep:
+        if ask.endpoint == "exchange":
             return await self._through(ask, None)
         shared = self._shared.get(ask.body)
         if shared is not None and self._serves(shared, ask):
             self._counts.saved += 1
-            return await asyncio.shield(shared.task)
+            return await self._join(ask, shared)
         shared = _Shared(ask.priority)
         shared.task = asyncio.ensure_future(self._keep(ask, shared))
         shared.task.add_done_callback(_seen)
         self._shared[ask.body] = shared
-        return await asyncio.shield(shared.task)
+        return await self._join(ask, shared)
 
     def state(self) -> DeskState:
         """Return where the desk stands, for metrics."""
@@ -126,10 +127,26 @@ class Desk:
         )
 
     def _serves(self, shared: _Shared, ask: Ask) -> bool:
-        """Say whether another's answer will do: it is fresh, or will come no later than one's own would."""
+        """Say whether another's answer will do: it is fresh, or will come no later than one's own would.
+
+        What may not be kept serves only those who asked before the question left: it is no older than theirs.
+        """
         if shared.task.done():
             return self._now() < shared.until and not shared.task.cancelled() and shared.task.exception() is None
-        return shared.left or shared.priority <= ask.priority
+        if shared.left:
+            return ask.keep > 0
+        return shared.priority <= ask.priority
+
+    async def _join(self, ask: Ask, shared: _Shared) -> Reply:
+        """Wait for an answer; when all who did have given up before the question left, it does not leave."""
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.task)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.left and not shared.task.done():
+                self._drop(ask.body, shared)
+                shared.task.cancel()
 
     async def _keep(self, ask: Ask, shared: _Shared) -> Reply:
         try:
@@ -137,7 +154,7 @@ class Desk:
         except BaseException:
             self._drop(ask.body, shared)
             raise
-        if reply.status == 200:
+        if reply.status == 200 and ask.keep:
             shared.until = self._now() + ask.keep
             asyncio.get_running_loop().call_later(ask.keep, self._drop, ask.body, shared)
         else:
@@ -182,7 +199,7 @@ class Desk:
             self.budget.offer(ticket)
             self._gates[ticket] = gate
             self._pump()
-            await gate
+            await self._opened(gate, ticket.priority)
             breaker.enter(self._now(), vital=vital)
         except BaseException as error:
             self._counts.denied += isinstance(error, Denied)
@@ -196,6 +213,21 @@ class Desk:
         waited = ticket.admitted - ticket.offered
         self._counts.worst[ticket.priority] = max(self._counts.worst[ticket.priority], waited)
         self._counts.sent[ticket.priority] += 1
+
+    async def _opened(self, gate: asyncio.Future[None], priority: Priority) -> None:
+        """Wait for a gate as long as the priority has patience.
+
+        Raises:
+            Denied: it had none left.
+        """
+        patience = self.budget.limits.patience[priority]
+        try:
+            async with asyncio.timeout(None if patience == float("inf") else patience):
+                await gate
+        except TimeoutError:
+            raise Denied(
+                f"more urgent requests took this minute's room for {patience:.0f} s, and nothing was sent"
+            ) from None
 
     def _judge(self, ask: Ask, reply: Reply, breaker: Breaker) -> None:
         if reply.status == 429:

@@ -15,6 +15,7 @@ from quantga.venue.budget import ALONE, Budget, Limits, Ticket
 from quantga.venue.protocol import Priority
 
 RISK, RECONCILE, ORDERS, DATA = Priority
+PATIENT = replace(Limits(), patience=(1e9, 1e9, 1e9, 1e9))
 WEIGHTS = {RISK: (1, 2), RECONCILE: (2, 20, 21, 120), ORDERS: (1, 2, 5), DATA: (2, 20, 104)}
 
 
@@ -85,7 +86,7 @@ def overload(seed: int, limits: Limits, seconds: int = 130) -> tuple[World, int]
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_the_venues_minute_is_never_exceeded_and_stops_never_wait(seed):
-    limits = Limits()
+    limits = PATIENT
     world, _ = overload(seed, limits)
     assert world.worst_minute() <= limits.weight - limits.outside
     waits = {p: [t.admitted - t.offered for t in world.left if t.priority == p] for p in Priority}
@@ -100,7 +101,7 @@ def test_the_venues_minute_is_never_exceeded_and_stops_never_wait(seed):
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_nothing_is_lost_once_the_load_ends(seed):
-    world, offered = overload(seed, Limits(), seconds=20)
+    world, offered = overload(seed, PATIENT, seconds=20)
     world.run(10_000)
     assert len(world.left) == offered
     assert not world.flying
@@ -108,9 +109,9 @@ def test_nothing_is_lost_once_the_load_ends(seed):
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 2**32), risk=st.integers(1, 200))
-def test_a_reserve_is_there_whatever_the_others_do(seed, risk):
-    world = World(seed, Limits())
+@given(seed=st.integers(0, 2**32), risk=st.integers(1, 150))
+def test_the_share_of_stops_is_there_whatever_the_others_do(seed, risk):
+    world = World(seed, PATIENT)
     for _ in range(300):
         world.offer(world.dice.choice([RECONCILE, ORDERS, DATA]), 20)
         world.run(world.now + world.dice.uniform(0, 0.5))
@@ -118,7 +119,7 @@ def test_a_reserve_is_there_whatever_the_others_do(seed, risk):
     assert stop.admitted == world.now
 
 
-def test_without_reserves_a_download_has_the_whole_minute():
+def test_without_shares_a_download_has_the_whole_minute():
     world = World(1, ALONE)
     for _ in range(12):
         world.offer(DATA, 100)
@@ -132,7 +133,7 @@ def test_without_reserves_a_download_has_the_whole_minute():
 
 
 def test_lower_priorities_do_not_pass_a_heavy_request_that_waits():
-    world = World(1, replace(Limits(), reserves=(0, 0, 0), outside=0, parallel=(99, 99, 99, 99)))
+    world = World(1, replace(Limits(), shares=(0, 0, 0, 0), outside=0, parallel=(99, 99, 99, 99)))
     for _ in range(11):
         world.offer(DATA, 104)
     heavy, light = world.offer(RECONCILE, 120), world.offer(DATA, 2)
@@ -150,8 +151,8 @@ def test_downloads_run_few_at_a_time():
 
 
 def test_what_could_never_leave_is_denied_at_once():
-    with pytest.raises(Denied, match="weight 601"):
-        World(1, Limits()).offer(DATA, 601)
+    with pytest.raises(Denied, match="weight 451"):
+        World(1, Limits()).offer(DATA, 451)
 
 
 def test_the_accounts_actions_are_kept_for_reducing_risk():
@@ -213,3 +214,40 @@ def test_one_who_gives_up_leaves_the_queue():
     world.run(100)
     assert ticket.admitted < 0
     assert not world.budget.waiting(DATA)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_no_priority_starves_under_overload(seed):
+    """Each has its share of every minute, whatever the others ask for."""
+    world, _ = overload(seed, PATIENT)
+    asked = [t for queue in world.budget._queues for t in queue] + world.left
+    for priority in Priority:
+        wanted = sum(t.weight for t in asked if t.priority == priority and t.offered < 60)
+        had = sum(t.weight for t in world.left if t.priority == priority and t.admitted < 125)
+        assert had >= min(wanted, PATIENT.shares[priority] - max(WEIGHTS[priority]))
+
+
+def test_a_share_is_used_past_a_heavy_request_that_waits():
+    world = World(1, Limits())
+    for _ in range(60):
+        world.offer(RECONCILE, 20)
+    assert world.budget.waiting(RECONCILE)
+    order = world.offer(ORDERS, 1)
+    assert order.admitted == world.now  # out of the orders' own share
+    stop = world.offer(RISK, 200)
+    assert stop.admitted == world.now
+
+
+def test_an_order_that_would_wait_too_long_is_refused_with_the_time():
+    world = World(1, Limits())
+    for _ in range(100):
+        world.offer(ORDERS, 5)
+        world.run(world.now + 0.2)
+    assert world.budget.used(world.now) == 500
+    with pytest.raises(Denied, match=r"nothing was sent: there is room in about 4\d s"):
+        world.offer(ORDERS, 5)
+    world.run(65.0)
+    assert world.offer(ORDERS, 5).admitted >= 0
+    stop = world.offer(RISK, 1)
+    assert stop.admitted == world.now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -21,9 +22,17 @@ class Line:
 
     def __init__(self) -> None:
         self.sent, self.answer, self.pause = [], 200, 0.02
+        self._more = asyncio.Event()
+
+    async def until(self, count):
+        """Wait until so many were sent."""
+        while len(self.sent) < count:
+            self._more.clear()
+            await self._more.wait()
 
     async def send(self, ask):
         self.sent.append(ask)
+        self._more.set()
         await asyncio.sleep(self.pause)
         if self.answer == 0:
             raise Unknown("no answer")
@@ -56,9 +65,29 @@ async def test_who_asks_the_same_shares_the_answer(desk, line):
     assert len(line.sent) == 3
 
 
-async def test_an_accounts_answers_are_never_shared(desk, line):
-    await asyncio.gather(*(desk.send(ask(endpoint="account")) for _ in range(3)))
-    assert len(line.sent) == 3
+async def test_an_accounts_answers_serve_only_who_asked_before_the_question_left(desk, line):
+    together = [asyncio.ensure_future(desk.send(ask(endpoint="account"))) for _ in range(3)]
+    await line.until(1)
+    later = asyncio.ensure_future(desk.send(ask(endpoint="account")))
+    await asyncio.gather(*together, later)
+    assert len(line.sent) == 2
+    assert desk.state().saved == 2
+    assert later.result() is not together[0].result()
+    await asyncio.gather(*(desk.send(ask(endpoint="exchange", actions=1)) for _ in range(3)))
+    assert len(line.sent) == 5  # actions never
+
+
+async def test_an_order_does_not_wait_longer_than_its_patience(line):
+    desk = Desk(line, lambda asked, _: asked.weight, replace(Limits(), patience=(9.0, 9.0, 0.05, 9.0)))
+    line.pause = 30.0
+    flying = [asyncio.ensure_future(desk.send(ask(b"%d" % k, ORDERS, 1, "exchange", actions=1))) for k in range(40)]
+    await line.until(Limits().parallel[ORDERS])
+    with pytest.raises(Denied, match="nothing was sent"):
+        await desk.send(ask(b"late", ORDERS, 1, "exchange", actions=1))
+    for task in flying:
+        task.cancel()
+    await asyncio.gather(*flying, return_exceptions=True)
+    assert desk.state().waiting == (0, 0, 0, 0)
 
 
 async def test_an_urgent_question_does_not_wait_for_a_queued_one(desk, line):
