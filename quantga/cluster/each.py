@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import ray
-
+from quantga.cluster.attempts import Attempts
 from quantga.cluster.connect import connect
 from quantga.engine.warm import warm
 from quantga.settings import Cluster
@@ -30,12 +29,13 @@ def each(cluster: Cluster) -> Iterator[Each]:
 
 
 def _on_ray(task: Task, rows: Sequence[tuple[Any, ...]], workers: int) -> Iterator[tuple[int, Any]]:
-    remote: Any = ray.remote(num_cpus=1, max_retries=3)(task)
+    running = Attempts(task, task.__name__)
     waiting = deque(enumerate(rows))
-    running: dict[Any, int] = {}
-    while waiting or running:
-        while waiting and len(running) < workers + 1:
-            place, row = waiting.popleft()
-            running[remote.remote(*row)] = place
-        done, _ = ray.wait(list(running), num_returns=1)
-        yield running.pop(done[0]), ray.get(done[0])
+    try:
+        while waiting or len(running):
+            while waiting and len(running) < workers + 1:
+                place, row = waiting.popleft()
+                running.begin(place, *row)
+            yield running.next()
+    finally:
+        running.cancel()

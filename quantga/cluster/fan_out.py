@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
 from quantga.cluster.connect import workers_of
-from quantga.cluster.task import Appraise, Market, Parcel, Verdicts, appraise_batch, task_bytes
+from quantga.cluster.task import Appraise, Market, Parcel, Verdicts, appraise_batch, largest_node, task_bytes
 from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraiser
 from quantga.engine.metrics import ALPHA_SHARPE, KURTOSIS, MAX_DRAWDOWN, N_DAYS, SKEW
 from quantga.errors import ClusterError, QuantgaError
@@ -88,7 +88,7 @@ class FanOut:
         self._cluster, self._workers = cluster, workers
         self._counted = time.monotonic()
         self._held = [ray.put(appraise or appraiser(market, trial))]
-        self._needs = {"name": "appraise", "memory": min(task_bytes(market), _largest_node())}
+        self._needs = {"name": "appraise", "memory": min(task_bytes(market), largest_node())}
         self._queue: deque[Program] = deque()
         self._again: deque[_Batch] = deque()
         self._batches: set[_Batch] = set()
@@ -222,12 +222,6 @@ class FanOut:
         whole = len(programs) == 1 or (crashes == 1 and isinstance(error, WorkerCrashedError))
         size, known = (len(programs), crashes) if whole else (-(-len(programs) // 2), 1)
         self._again.extend(_Batch(programs[at : at + size], crashes=known) for at in range(0, len(programs), size))
-
-
-def _largest_node() -> int:
-    """Return the memory of the largest node there is: a task that asks for more would wait for ever."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return int(max((node["Resources"].get("memory", 0.0) for node in nodes if node["Alive"]), default=0.0))
 
 
 def appraisals(programs: Sequence[Program], verdicts: Verdicts | Appraisals) -> list[Appraisal]:

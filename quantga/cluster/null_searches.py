@@ -1,8 +1,8 @@
 """The same search on markets in which nothing can be found, each one task: what the mining p-value asks for.
 
 Searches are yielded by their number, whatever came back first, so that the answer is the same on one worker and on many.
-Each is handed over to be kept as soon as it is back, without waiting for the store, and few are begun ahead of the one that is waited for, since the rule
-that stops early would throw them away.
+Each is handed over to be kept as soon as it is back, without waiting for the store, and few are begun ahead of the one that is
+waited for, since the rule that stops early would throw them away.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayError, RayTaskError
 
+from quantga.cluster.attempts import Attempts
 from quantga.cluster.fan_out import Inline, appraisals
 from quantga.cluster.ground import plan_of, trial_of
 from quantga.cluster.rounds import rounds
+from quantga.cluster.task import task_bytes
 from quantga.engine.appraise import appraiser
-from quantga.errors import ClusterError, QuantgaError
 from quantga.evolve.islands import Island, State, champions
 from quantga.evolve.select import Appraisal
 from quantga.lang.bars import Bars
@@ -39,6 +39,8 @@ _WRITERS = 8
 _UNWRITTEN = 64
 _AHEAD = 2
 """Searches begun at most, per worker, behind the one that is waited for."""
+_SEARCH_BYTES = 100 << 20
+_SURROGATE_BYTES = 300
 
 
 def whole_search(market: Market, settings: Settings) -> tuple[State, int]:
@@ -98,7 +100,12 @@ def null_searches(
     Raises:
         ClusterError: a search never came back; the caller goes on from those that were kept.
     """
-    return in_order(null_search, (dict(market), settings, kind), numbers, workers, keep)
+    return in_order(null_search, (dict(market), settings, kind), numbers, workers, keep, search_bytes(market))
+
+
+def search_bytes(market: Market) -> int:
+    """Return the memory that a whole search takes, in bytes: what appraising does, a surrogate and a population."""
+    return task_bytes(market) + _SEARCH_BYTES + _SURROGATE_BYTES * sum(map(len, market.values()))
 
 
 def in_order(
@@ -107,29 +114,28 @@ def in_order(
     numbers: Sequence[int],
     workers: int,
     keep: Callable[[NullSearch], None],
+    memory: int = 0,
 ) -> Generator[NullSearch]:
-    """Yield search(*shared, number) for each of `numbers`, as `null_searches` does."""
+    """Yield search(*shared, number) for each of `numbers`, as `null_searches` does. memory: what one needs, in bytes."""
     workers = max(workers, 1)
-    remote: Any = ray.remote(num_cpus=1, max_retries=3)(search).options(name="null search")
+    running = Attempts(search, "surrogate search", memory)
     held: Any = [ray.put(one) for one in shared]
     waiting, wanted = deque(numbers), deque(numbers)
-    running: dict[Any, int] = {}
     back: dict[int, NullSearch] = {}
     writers = Writers(keep)
     try:
         while wanted:
             while waiting and len(running) < workers and len(back) + len(running) < (1 + _AHEAD) * workers:
                 number = waiting.popleft()
-                running[remote.remote(*held, number)] = number
+                running.begin(number, *held, number)
             if wanted[0] in back:
                 yield back.pop(wanted.popleft())
                 continue
-            for task in ray.wait(list(running), num_returns=1)[0]:
-                back[running.pop(task)] = found = _taken(task)
-                writers.write(found)
+            number, found = running.next()
+            back[number] = found
+            writers.write(found)
     finally:
-        for task in running:
-            ray.cancel(task, force=False)
+        running.cancel()
         writers.close()
 
 
@@ -152,14 +158,3 @@ class Writers:
         with self._threads:
             for one in self._waiting:
                 one.result()
-
-
-def _taken(task: Any) -> NullSearch:
-    try:
-        found: NullSearch = ray.get(task)
-    except RayTaskError as error:
-        cause = getattr(error, "cause", None)
-        raise (cause if isinstance(cause, QuantgaError) else error) from error
-    except RayError as error:
-        raise ClusterError(f"a null search did not come back ({error}): give the same command again") from error
-    return found

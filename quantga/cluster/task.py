@@ -90,3 +90,9 @@ def task_bytes(market: Market) -> int:
 
 # No retries of Ray's own: it would retry a task killed for memory for ever, as large as it was. The fan-out retries.
 appraise_batch = ray.remote(num_cpus=1, max_retries=0)(_judge)
+
+
+def largest_node() -> int:
+    """Return the memory of the largest node there is: a task that asks for more would wait for ever."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return int(max((node["Resources"].get("memory", 0.0) for node in nodes if node["Alive"]), default=0.0))
