@@ -30,6 +30,7 @@ type Picker = Callable[[random.Random], "Member"]
 PARSIMONY = 0.08
 """What one piece of complexity takes off a score, in errors of a year's Sharpe ratio (decision 0010)."""
 _DAYS = 365.0
+_NOTHING = 1e6  # more than any drawdown or complexity
 
 ROUNDS = {"nsga2": 2, "tournament": 4, "lexicase": 0}
 """How many members a tournament compares."""
@@ -93,7 +94,18 @@ class _Candidate:
 
     def __init__(self, member: Member) -> None:
         self.member = member
-        self.fitness = Goals((member.appraisal.score, member.appraisal.drawdown, float(member.complexity)))
+        self.fitness = Goals(goals(member))
+
+
+def goals(member: Member) -> tuple[float, float, float]:
+    """Return score, drawdown and complexity as the fronts see them: without a positive score nothing speaks for a program.
+
+    Else the fronts would be full of programs that hold next to nothing, which neither earn nor fall.
+    """
+    score = member.appraisal.score
+    if score > 0.0:
+        return score, member.appraisal.drawdown, float(member.complexity)
+    return score, _NOTHING - score, _NOTHING - score
 
 
 def complexity(program: Program) -> int:

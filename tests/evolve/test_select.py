@@ -35,23 +35,31 @@ def member(place: int, score: float, drawdown: float = 0.1, **more) -> Member:
 
 
 def dominates(one: Member, other: Member) -> bool:
+    if min(one.appraisal.score, other.appraisal.score) <= 0.0:
+        return one.appraisal.score > other.appraisal.score
     a = (one.appraisal.score, -one.appraisal.drawdown, -one.complexity)
     b = (other.appraisal.score, -other.appraisal.drawdown, -other.complexity)
     return a != b and all(x >= y for x, y in zip(a, b, strict=True))
 
 
-few = st.sampled_from([-1e9, -1.0, 0.0, 0.5, 1.0, 2.0])
+scores = st.sampled_from([-1e9, -1.0, 0.0, 0.5, 1.0, 2.0])
+drawdowns = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])
 
 
-@given(st.lists(st.tuples(few, few), min_size=1, max_size=60))
+@given(st.lists(st.tuples(scores, drawdowns), min_size=1, max_size=60))
 def test_fronts_are_what_their_definition_says(points):
-    members = [member(i, score, abs(drawdown)) for i, (score, drawdown) in enumerate(points)]
+    members = [member(i, score, drawdown) for i, (score, drawdown) in enumerate(points)]
     left = members
     for front in fronts(members, len(members)):
         expected = [m for m in left if not any(dominates(other, m) for other in left)]
         assert sorted(m.program.id for m in front) == sorted(m.program.id for m in expected)
         left = [m for m in left if m not in front]
     assert left == []
+
+
+def test_next_to_no_position_is_no_merit():
+    idle, worse, earns = member(0, -0.1, 0.001), member(1, -3.0, 0.0), member(2, 0.2, 0.9)
+    assert fronts([worse, idle, earns], 3) == [[earns], [idle], [worse]]
 
 
 @pytest.mark.parametrize("selection", ["nsga2", "tournament", "lexicase"])
