@@ -22,12 +22,14 @@ from quantga.cluster.sample import sample_of
 from quantga.cluster.validation_progress import Asked, Show, Silent
 from quantga.errors import ConfigError, ManifestMismatch
 from quantga.lang.bars import Bars
+from quantga.lang.program import Program
 from quantga.settings import Settings
 from quantga.store.lake import Lake, open_lake
 from quantga.store.null_library import NullLibrary, NullSearch
+from quantga.store.objects import Held
 from quantga.store.strategies import Anchor, Expected, Market, Proof, Strategy, keep_strategy
 from quantga.store.trials import Head, Ledger, entry, verify
-from quantga.trust.pipeline import decide
+from quantga.trust.pipeline import Looked, decide
 from quantga.trust.promote import Forecast, Outcome
 from quantga.trust.tradability import tradability
 
@@ -82,18 +84,24 @@ def run_validation(
     if kept:
         return kept
     case = open_case(settings, run, terms)
-    with case.lake.hold(f"validation {case.run}"):
-        return _judged(case, show, here)
+    with case.lake.hold(f"validation {case.run}") as held:
+        return _kept(case.lake, case.run, terms) or _judged(case, held, show, here)
 
 
-def _judged(case: Case, show: Show, here: Here | None) -> Validation:
+def _judged(case: Case, held: Held, show: Show, here: Here | None) -> Validation:
     asked, taken = _begun(case, show), list[NullSearch]()
     reports = [tradability(case.found.programs[k], case.market, case.costs, _window(case)) for k in case.shortlist]
     opening, library = Opening(case, reports), _library(case)
+
+    def look(programs: Sequence[Program]) -> Looked:
+        held.require()
+        return opening(programs)
+
     with _resumable(case), closing(_null_scores(case, library, here)) as searches:
-        judged = decide(case.found, _scores(searches, asked, taken), opening, case.rules)
+        judged = decide(case.found, _scores(searches, asked, taken), look, case.rules)
     show.say("the verdict is being written up")
     sample = sample_of(case.files, case.rules.seed)
+    held.require()
     return _concluded(Material(case, judged, opening, reports, taken, library.key, sample))
 
 

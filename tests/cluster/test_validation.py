@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from quantga.cluster.case import Terms
 from quantga.cluster.null_searches import null_search
 from quantga.cluster.record import RunFiles, code_version
 from quantga.cluster.validation import read_validation, run_validation
-from quantga.errors import ConfigError, DataError, LockedBars, ManifestMismatch
+from quantga.errors import ConfigError, Conflict, DataError, LockedBars, ManifestMismatch
 from quantga.lang.bars import DAY_MS
-from quantga.store.lake import open_lake
+from quantga.store.lake import Lake, open_lake
 from quantga.store.market import Query, find_dataset
 from quantga.store.strategies import read_strategy, strategies
 from quantga.store.trials import Ledger, open_holdout, record_look, verify
@@ -369,3 +370,24 @@ def test_bars_replaced_by_a_later_import_end_a_runs_standing(tmp_path):
     (store / "runs" / run.id / "validation.json").unlink(missing_ok=True)
     with pytest.raises(ManifestMismatch, match="were replaced by a later import"):
         validated(store, run.id, here=never)
+
+
+class Lost:
+    """A right that another process took over."""
+
+    def require(self):
+        raise Conflict("another one goes on with it")
+
+
+def test_who_lost_the_right_to_a_run_opens_nothing(fresh, monkeypatch):
+    monkeypatch.setattr(Lake, "hold", lambda self, what: nullcontext(Lost()))
+    with pytest.raises(Conflict, match="another one"):
+        validated(fresh)
+    assert {row.entry.kind for row in Ledger(open_lake(fresh)).rows()} == {"search", "trials"}
+
+
+def test_two_that_validate_a_run_do_so_one_after_the_other(fresh, planted):
+    with open_lake(fresh).hold(f"validation {planted[1].id}"), pytest.raises(Conflict):
+        validated(fresh)
+    assert validated(fresh).new
+    assert not validated(fresh).new
