@@ -207,7 +207,7 @@ class Venue:
         command += [*(["--replay", str(self.replay)] if self.replay else []), *credit, *self.options]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             try:
                 self.info({"type": "allMids"})
@@ -222,7 +222,7 @@ class Venue:
         """Status and text of a request, errors included."""
         request = urllib.request.Request(self.url + path, body, {"Content-Type": kind} if kind else {})
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -241,17 +241,24 @@ class Venue:
     def fault(self, name: str, **rest):
         return self.control(do="fault", fault=name, **rest)
 
+    def wait(self, until, seconds: float = 120.0):
+        """Wait until a condition holds."""
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.02)
+
     def step(self, ms: int):
         return self.control(do="step", ms=ms)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(120)
 
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 
 @pytest.fixture(scope="session")

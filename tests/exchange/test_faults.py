@@ -22,7 +22,7 @@ from quantga.exchange.faults import COUNTED, IMMEDIATE, TIMED, Faults, read_scri
 def ann(venue, keys):
     meta = venue.info({"type": "meta"})
     time.sleep(0.002)
-    yield Exchange(keys[0], venue.url, meta=meta, spot_meta={"tokens": [], "universe": []}, timeout=10)
+    yield Exchange(keys[0], venue.url, meta=meta, spot_meta={"tokens": [], "universe": []}, timeout=60)
     venue.fault("clear")
 
 
@@ -50,15 +50,15 @@ def test_a_request_delayed_past_its_expiry_is_not_executed(venue, keys, ann):
 
 
 def test_a_reply_delayed_past_the_expiry_was_executed_in_time(venue, keys, ann):
-    venue.fault("delay_reply", seconds=0.4)
-    expiry = get_timestamp_ms() + 250
+    venue.fault("delay_reply", seconds=4.0)
+    expiry = get_timestamp_ms() + 3_500
     ann.set_expires_after(expiry)
     assert "resting" in bid(ann, 102)["response"]["data"]["statuses"][0]
     assert get_timestamp_ms() > expiry
 
 
 def test_too_many_and_bad_gateway(venue, ann):
-    info = Info(venue.url, skip_ws=True, meta={"universe": []}, spot_meta={"tokens": [], "universe": []}, timeout=5)
+    info = Info(venue.url, skip_ws=True, meta={"universe": []}, spot_meta={"tokens": [], "universe": []}, timeout=60)
     venue.fault("too_many")
     with pytest.raises(ClientError) as limited:
         info.all_mids()
@@ -79,10 +79,12 @@ def test_one_error_for_a_whole_batch(venue, keys, ann):
 
 def test_a_known_cloid_is_unknown_for_a_while(venue, keys, ann):
     bid(ann, 110)
-    venue.fault("unknown_oid", seconds=0.3)
+    venue.fault("unknown_oid", seconds=2.0)
     assert found(venue, keys, 110) == {"status": "unknownOid"}
-    time.sleep(0.35)
-    assert found(venue, keys, 110)["status"] == "order"
+    end = time.monotonic() + 60
+    while found(venue, keys, 110)["status"] != "order":
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_partial_fill_is_cancelled(venue, keys, ann):
@@ -95,8 +97,8 @@ def test_a_partial_fill_is_cancelled(venue, keys, ann):
 def test_metadata_with_a_dangling_token_breaks_the_constructor_once(venue, ann):
     venue.fault("dangling_token")
     with pytest.raises(KeyError):
-        Info(venue.url, skip_ws=True, timeout=5)
-    assert Info(venue.url, skip_ws=True, timeout=5).coin_to_asset["BTC"] == 0
+        Info(venue.url, skip_ws=True, timeout=60)
+    assert Info(venue.url, skip_ws=True, timeout=60).coin_to_asset["BTC"] == 0
 
 
 def test_a_used_up_quota(venue, keys, ann):
@@ -108,7 +110,7 @@ def test_a_used_up_quota(venue, keys, ann):
 
 
 def test_a_forced_liquidation(venue, keys):
-    eve = Exchange(keys[2], venue.url, timeout=10)
+    eve = Exchange(keys[2], venue.url, timeout=60)
     eve.market_open("ETH", is_buy=True, sz=1.0)
     venue.fault("liquidate", user=keys[2].address)
     assert eve.info.user_state(keys[2].address)["assetPositions"] == []
@@ -125,13 +127,16 @@ def test_a_skewed_clock_refuses_honest_nonces(venue, ann):
         venue.fault("skew", ms=0)
 
 
-def frames(ws, pause=0.4):
+PONG = {"channel": "pong"}
+
+
+def frames(ws):
+    """What was sent so far: frames come in order, so that all of it is before the answer to a ping."""
+    ws.send('{"method":"ping"}')
     out = []
-    while True:
-        try:
-            out.append(json.loads(ws.recv(timeout=pause)))
-        except TimeoutError:
-            return out
+    while (frame := json.loads(ws.recv(timeout=60))) != PONG:
+        out.append(frame)
+    return out
 
 
 @pytest.fixture
@@ -145,29 +150,30 @@ def socket(venue):
 
 
 def test_silence_and_staleness(venue, socket, ann):
-    venue.fault("stale", seconds=1.2)
+    venue.fault("stale", seconds=600)
     venue.step(5000)
-    socket.send('{"method":"ping"}')
-    assert frames(socket, 0.4) == [{"channel": "pong"}]
+    assert frames(socket) == []  # but the pong
     venue.fault("clear")
-    venue.fault("silent", seconds=1.2)
+    venue.fault("silent", seconds=600)
     venue.step(5000)
     socket.send('{"method":"ping"}')
-    assert frames(socket, 0.4) == []
-    time.sleep(1.3)
+    with pytest.raises(TimeoutError):
+        socket.recv(timeout=0.4)
+    venue.fault("clear")
+    assert frames(socket) == []  # what was not sent does not come later
     venue.step(5000)
-    assert frames(socket, 0.4)
+    assert frames(socket)
 
 
 def test_duplicates_and_disorder(venue, socket, ann):
     venue.fault("duplicate", count=1)
     venue.step(1000)
-    got = frames(socket, 0.4)
+    got = frames(socket)
     assert any(got.count(frame) == 2 for frame in got)
     venue.fault("reorder", count=1)
     venue.step(1000)
     venue.step(1000)
-    assert [frame["channel"] for frame in frames(socket, 0.4)] == ["bbo", "trades", "trades", "bbo"]
+    assert [frame["channel"] for frame in frames(socket)] == ["bbo", "trades", "trades", "bbo"]
 
 
 def test_sockets_are_cut(venue, socket):
@@ -188,9 +194,9 @@ def test_a_restart_in_place_keeps_the_state(venue, socket, keys, ann):
 
 def test_a_script_runs_by_itself_and_the_process_can_die(venues, keys, tmp_path):
     script = tmp_path / "faults.json"
-    script.write_text(json.dumps([{"after": 1.0, "fault": "die"}, {"after": 0.0, "fault": "skew", "ms": 5000}]))
+    script.write_text(json.dumps([{"after": 6.0, "fault": "die"}, {"after": 0.0, "fault": "skew", "ms": 5000}]))
     venue = venues({keys[0].address: 100}, "--faults", str(script))
-    assert venue.process.wait(20) == 9
+    assert venue.process.wait(120) == 9
     venue.options = ()
     venue.start()
     assert venue.info({"type": "clearinghouseState", "user": keys[0].address})["withdrawable"] == "100.0"

@@ -23,7 +23,7 @@ from quantga.exchange.snapshot import dump, load
 
 def trader(venue, key):
     meta = venue.info({"type": "meta"})
-    return Exchange(key, venue.url, meta=meta, spot_meta={"tokens": [], "universe": []}, timeout=10)
+    return Exchange(key, venue.url, meta=meta, spot_meta={"tokens": [], "universe": []}, timeout=60)
 
 
 def test_the_state_survives_bytes(desk):
@@ -160,6 +160,7 @@ def test_kill_loses_no_acknowledged_order(venues, keys):
     venue = venues({key.address: 1_000_000 for key in keys[:2]}, "--step", "--no-limits")
     stream = random.Random(5)
     acknowledged: list[tuple[int, str, int]] = []
+    enough = threading.Event()
 
     def pour(k: int) -> None:
         ex, n = trader(venue, keys[k]), 0
@@ -172,12 +173,16 @@ def test_kill_loses_no_acknowledged_order(venues, keys):
                 return
             if answer["status"] == "ok" and "resting" in answer["response"]["data"]["statuses"][0]:
                 acknowledged.append((k, cloid.to_raw(), answer["response"]["data"]["statuses"][0]["resting"]["oid"]))
+                if len(acknowledged) >= many:
+                    enough.set()
 
     for _ in range(2):
+        many = stream.randrange(10, 60)
+        enough.clear()
         threads = [threading.Thread(target=pour, args=(k,)) for k in range(2)]
         for thread in threads:
             thread.start()
-        time.sleep(0.25 + stream.random() * 0.2)
+        assert enough.wait(120)
         venue.kill()
         for thread in threads:
             thread.join()
@@ -232,7 +237,7 @@ def test_the_exchange_answers_nothing_before_the_disk_has_it(replay, tmp_path, m
     gate, real = threading.Event(), os.fsync
 
     def held(handle):
-        gate.wait(5)
+        gate.wait(60)
         real(handle)
 
     async def story():

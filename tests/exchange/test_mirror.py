@@ -12,7 +12,7 @@ from quantga.exchange.mirror import Mirror
 MINUTE = 60_000
 
 
-def wait(until, seconds=15.0):
+def wait(until, seconds=120.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = until()
@@ -45,7 +45,7 @@ def test_a_mirror_shows_the_market_and_fills_at_its_prices(venues, keys):
     ctx = {"type": "metaAndAssetCtxs"}
     wait(lambda: mirror.info(ctx)[1][0]["markPx"] == source.info(ctx)[1][0]["markPx"])
 
-    ann = Exchange(keys[1], mirror.url, timeout=10)
+    ann = Exchange(keys[1], mirror.url, timeout=60)
     book = mirror.info({"type": "l2Book", "coin": "BTC"})["levels"]
     bought = status(ann.market_open("BTC", is_buy=True, sz=0.001))
     assert float(bought["filled"]["avgPx"]) == float(book[1][0]["px"])
@@ -106,7 +106,9 @@ async def test_silence_halts_and_news_resume(monkeypatch):
 
     mirror = Mirror("http://127.0.0.1:9", [asset], submit, lambda _: None, lambda _: 0)
     watch = asyncio.ensure_future(mirror._watch())
-    await asyncio.sleep(0.8)
+    async with asyncio.timeout(60):
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert told == [{"k": "halt", "on": True}]
     frame = {
         "coin": "BTC",

@@ -36,7 +36,7 @@ def frames(market_data):
 
 @pytest.fixture(scope="module")
 def ann(venue, keys):
-    one = Exchange(keys[0], venue.url, timeout=10)
+    one = Exchange(keys[0], venue.url, timeout=60)
     assert one.update_leverage(10, "ETH", is_cross=False)["status"] == "ok"
     for coin, size in (("BTC", 0.01), ("ETH", 0.5)):
         time.sleep(0.002)
@@ -133,7 +133,7 @@ def test_fills(venue, keys, ann, recorded):
 def test_a_liquidation_fill(venue, keys, market_data):
     text = (market_data / "hl_protocol" / "ws" / "nautilus_ws_user_fill_liquidation.json").read_text()
     theirs = json.loads(text)["data"]["fills"][0]
-    bob = Exchange(keys[1], venue.url, timeout=10)
+    bob = Exchange(keys[1], venue.url, timeout=60)
     bob.market_open("BTC", is_buy=True, sz=0.01)
     venue.fault("liquidate", user=keys[1].address)
     ours = venue.info({"type": "userFills", "user": keys[1].address})[0]
@@ -187,7 +187,7 @@ def test_stream_frames(venue, keys, ann, frames):
         ws.send('{"method":"ping"}')
         got = {}
         while "pong" not in got:
-            frame = json.loads(ws.recv(timeout=5))
+            frame = json.loads(ws.recv(timeout=60))
             got.setdefault(frame["channel"], frame)
     for channel in ("bbo", "trades", "activeAssetCtx", "candle", "userFills", "l2Book", "pong"):
         theirs = next(f for f in frames[channel] if channel != "l2Book" or f["data"].get("fast"))

@@ -15,13 +15,13 @@ HOUR = 3_600_000
 
 @pytest.fixture(scope="module")
 def info(venue):
-    return Info(venue.url, skip_ws=True, timeout=10)
+    return Info(venue.url, skip_ws=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
 def traders(venue, keys):
     meta, spot = venue.info({"type": "meta"}), {"tokens": [], "universe": []}
-    return [Exchange(key, venue.url, meta=meta, spot_meta=spot, timeout=10) for key in keys]
+    return [Exchange(key, venue.url, meta=meta, spot_meta=spot, timeout=60) for key in keys]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def below(info, coin="BTC", share=0.9):
 
 
 def test_construction_asks_what_the_venue_is_asked(venue):
-    fresh = Info(venue.url, skip_ws=True, perp_dexs=[""], timeout=10)
+    fresh = Info(venue.url, skip_ws=True, perp_dexs=[""], timeout=60)
     assert fresh.name_to_asset("BTC") == 0
     assert fresh.asset_to_sz_decimals == {0: 5, 1: 4, 2: 0}
     assert fresh.perp_dexs() == [None]
@@ -166,7 +166,7 @@ def test_agents_and_accounts(venue, info, traders, keys):
     assert info.user_role(address) == {"role": "user"}
     assert info.user_role("0x" + "7" * 40) == {"role": "missing"}
     assert info.extra_agents(address)[0]["name"] == "bot"
-    proxy = Exchange(agent, venue.url, account_address=address, timeout=10)
+    proxy = Exchange(agent, venue.url, account_address=address, timeout=60)
     assert "filled" in status(proxy.market_open("DOGE", is_buy=True, sz=1000))
     assert "filled" in status(proxy.market_close("DOGE"))
     unnamed, _ = ann.approve_agent()
@@ -216,7 +216,7 @@ def test_strangers_are_refused(traders, keys, venue):
     assert order == {"status": "err", "response": f"User or API Wallet {stranger} does not exist."}
     sent = traders[4].usd_transfer(1.0, keys[0].address)
     assert sent == {"status": "err", "response": f"Must deposit before performing actions. User: {stranger}"}
-    vaulted = Exchange(keys[0], venue.url, vault_address="0x" + "5" * 40, timeout=10)
+    vaulted = Exchange(keys[0], venue.url, vault_address="0x" + "5" * 40, timeout=60)
     refused = vaulted.order("BTC", True, 0.01, 50_000, {"limit": {"tif": "Gtc"}})
     assert refused["response"] == f"Vault not registered: 0x{'5' * 40}"
 

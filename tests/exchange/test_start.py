@@ -120,7 +120,7 @@ def test_cadence_and_greeting_can_be_chosen(venues):
                 sub = {"type": "l2Book", "coin": "BTC", "fast": fast}
                 await socket.send(orjson.dumps({"method": "subscribe", "subscription": sub}).decode())
             counts = {True: 0, False: 0}
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(200):
                 while min(counts.values()) < 4:
                     frame = orjson.loads(await socket.recv())
                     if frame["channel"] == "l2Book":

@@ -59,7 +59,7 @@ class Proxy:
                 body = json.loads(data)
                 proxy.asked.append(body)
                 request = urllib.request.Request(target + self.path, data, {"Content-Type": "application/json"})
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     found = json.loads(answer.read())
                 try:
                     found = proxy.bend(len(proxy.asked), body, found)
@@ -227,7 +227,7 @@ def test_killed_and_resumed_it_is_the_same_dataset(run, proxy, whole, tmp_path):
     def bend(asked, _body, answer):
         if asked == 9:
             entered.set()
-            time.sleep(20)
+            time.sleep(150)
         return answer
 
     proxy.bend = bend
@@ -238,9 +238,9 @@ def test_killed_and_resumed_it_is_the_same_dataset(run, proxy, whole, tmp_path):
         stderr=subprocess.DEVNULL,
         env=dict(os.environ),
     )
-    assert entered.wait(30)
+    assert entered.wait(120)
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     proxy.bend = lambda _number, _body, answer: answer
     assert run(proxy.url)[1]["dataset"] == whole["dataset"]
 

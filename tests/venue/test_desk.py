@@ -54,14 +54,14 @@ def desk(line):
 
 
 async def test_who_asks_the_same_shares_the_answer(desk, line):
-    replies = await asyncio.gather(*(desk.send(ask(keep=0.1)) for _ in range(20)))
+    replies = await asyncio.gather(*(desk.send(ask(keep=600)) for _ in range(20)))
     assert len(set(map(id, replies))) == 1
-    await desk.send(ask(keep=0.1))
+    await desk.send(ask(keep=600))
     assert len(line.sent) == 1
     assert desk.state().saved == 20
-    await asyncio.sleep(0.12)
-    await desk.send(ask(keep=0.1))
-    await desk.send(ask(b"other", keep=0.1))
+    await desk.send(ask(b"other", keep=0.01))
+    await asyncio.sleep(0.02)
+    await desk.send(ask(b"other", keep=0.01))
     assert len(line.sent) == 3
 
 
@@ -91,7 +91,7 @@ async def test_an_order_does_not_wait_longer_than_its_patience(line):
 
 
 async def test_an_urgent_question_does_not_wait_for_a_queued_one(desk, line):
-    parallel = Limits().parallel[DATA]
+    parallel, line.pause = Limits().parallel[DATA], 2.0
     others = [asyncio.ensure_future(desk.send(ask(b"%d" % k))) for k in range(parallel)]
     await asyncio.sleep(0)
     slow = asyncio.ensure_future(desk.send(ask(b"same", keep=1.0)))
