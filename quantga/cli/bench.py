@@ -55,6 +55,30 @@ def cluster(quick: QuickOption = False, json: JsonOption = False) -> None:
     _give("cluster", measure(quick=quick, say=say), json=json)
 
 
+@bench_app.command("scale")
+def scale(
+    quick: QuickOption = False,
+    json: JsonOption = False,
+    store: Annotated[
+        str,
+        typer.Option("--store", metavar="DIR", help="Measure this store, in a folder of its own. Default: a folder."),
+    ] = "",
+    searches: Annotated[int, typer.Option(min=1, help="Whole searches of the campaign.")] = 10_000,
+) -> None:
+    """Simulate 8 to 4,096 cores from times measured here: utilisation, cost, the driver's share, which limit binds first."""
+    from quantga.bench.scale import measure
+
+    found = measure(quick=quick, store=store, searches=searches, say=say)
+    if json:
+        give_json(found)
+        return
+    for name in ("campaign", "evolution"):
+        rows = [{key: value for key, value in one.items() if key != "limits"} for one in found[name]]
+        give_table(name, list(rows[0]), [list(one.values()) for one in rows])
+    rest = {key: value for key, value in found.items() if key not in ("campaign", "evolution")}
+    give_table("from", ("figure", "value"), list(_flat(rest)))
+
+
 @bench_app.command("venue")
 def venue(quick: QuickOption = False, json: JsonOption = False) -> None:
     """Load a paper exchange with five times the venue's limit, without the request budget and with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,10 +52,19 @@ def evolve(
     workers: WorkersOption = None,
     address: AddressOption = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option("--budget-usd", help="What the run may cost, all calls together: [cluster] usd_per_hour."),
+    ] = None,
+    until: Annotated[str, typer.Option("--until", metavar="HH:MM", help="End before that time, UTC.")] = "",
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", metavar="N", help="End within N minutes.")
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Evolve strategies on stored bars; a run that was interrupted goes on where it stopped."""
+    """Evolve strategies on stored bars; a run that was interrupted, or met its budget, goes on where it stopped."""
+    from quantga.cluster.budget import Budget
     from quantga.cluster.evolution import run_evolution
     from quantga.cluster.progress import show_progress
 
@@ -80,11 +90,17 @@ def evolve(
             "store": {"path": store},
         },
     )
-    run = run_evolution(settings, resume=resume or "", report=show_progress)
+    budget = Budget.of(budget_usd, until, max_minutes, time.time())
+    run = run_evolution(settings, resume=resume or "", report=show_progress, budget=budget)
     if json:
         give_json(summary(run))
+        return
+    give_champions(run)
+    if run.ended:
+        say(
+            f"stopped after generation {run.generations}: {run.ended}. `quantga evolve --resume {run.id}` goes on from there"
+        )
     else:
-        give_champions(run)
         say(f"run {run.id}: `quantga report {run.id}` draws it, `quantga show {run.id}` lists its front")
 
 
@@ -110,6 +126,8 @@ def summary(run: Run) -> dict[str, object]:
         "generations": run.generations,
         "trials": run.trials,
         "unlocked": run.unlocked,
+        "ended": run.ended,
+        "usd": run.usd,
         "champions": [{"id": one.id, "text": one.text, **one.figures} for one in run.champions],
     }
 

@@ -22,7 +22,7 @@ class Account:
 
     def __init__(self, files: RunFiles, prices: Mapping[str, float], budget: Budget) -> None:
         self._files, self._prices, self._budget = files, prices, budget
-        costs = _costs(files) if prices else []
+        costs = costs_of(files) if prices else []
         self._before, self._lap = sum(costs), (costs[-1] if costs else 0.0, 0.0)
         self._meter = Meter(time.time(), self._rate())
         self._require_more()
@@ -52,7 +52,7 @@ class Account:
             raise ConfigError(f"run {self._files.id} cannot go on: {why}; raise the budget and give the command again")
 
 
-def _costs(files: RunFiles) -> list[float]:
+def costs_of(files: RunFiles) -> list[float]:
     """Return what each generation that was paid for has cost, in order; one that was computed twice was paid for twice."""
     return [_usd(files, path) for path in files.lake.paths(files.folder) if _COST in path]
 

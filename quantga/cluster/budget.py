@@ -49,8 +49,12 @@ class Budget:
             return f"{spent:.2f} of {self.usd:g} USD are spent, and a generation takes {usd:.2f}"
         if now + seconds > self.until:
             end = datetime.fromtimestamp(self.until, UTC)
-            return f"a generation takes {seconds:.0f} s, and the time is up at {end:%H:%M:%S} UTC"
+            takes = f"a generation takes {seconds:.0f} s, and " if seconds else ""
+            return f"{takes}the time is up at {end:%H:%M:%S} UTC"
         return ""
+
+
+UNLIMITED = Budget()
 
 
 def _instant(text: str, now: float) -> float:

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from quantga.cluster.account import Account, costs_of
+from quantga.cluster.budget import UNLIMITED, Budget, Spent
 from quantga.cluster.connect import connect
 from quantga.cluster.fan_out import Crew, FanOut, Inline
+from quantga.cluster.gauges import on_dashboard
 from quantga.cluster.ground import (
     Ground,
     charge,
@@ -43,7 +46,7 @@ MOST_CHAMPIONS = 50
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A run, finished or `ended` before that by its budget: why, and the champions so far. usd: cost, where nodes have prices.
 
     digest: SHA-256 over the champions' texts and the bytes of their figures. unlocked: the locked holdout was read, so
     that nothing of it can ever be promoted.
@@ -56,6 +59,8 @@ class Run:
     generations: int
     trials: int
     unlocked: bool
+    ended: str = ""
+    usd: float | None = None
 
 
 def evolve(settings: Settings, report: Report = silent) -> Run:
@@ -64,9 +69,14 @@ def evolve(settings: Settings, report: Report = silent) -> Run:
 
 
 def run_evolution(
-    settings: Settings, *, resume: str = "", report: Report = silent, appraise: Appraise | None = None
+    settings: Settings,
+    *,
+    resume: str = "",
+    report: Report = silent,
+    appraise: Appraise | None = None,
+    budget: Budget = UNLIMITED,
 ) -> Run:
-    """Run a search to its end and return it; a finished one is only read.
+    """Run a search to its end, or its budget's, and return it; a finished one is only read.
 
     resume: the id of the run that these settings must be those of. appraise: appraises in this process instead of on Ray.
 
@@ -74,6 +84,8 @@ def run_evolution(
     bars that are missing or too few; Conflict where another process drives the run. After a ClusterError or StoreError the
     run goes on when this is called again.
     """
+    prices, ended = settings.cluster.usd_per_hour, ""
+    budget.require_prices(prices)
     ground = survey(settings)
     files = RunFiles(ground.lake, run_id(settings.science_hash, ground.manifest.id))
     if resume:
@@ -87,9 +99,19 @@ def run_evolution(
             require_unknowing(market)
             files.begin({**made_of(settings, ground), "ledger": head.record})
             tally = Tally(ledger, files.id, ground.spans, held)
-            stage = _started(files, settings, ground), crew_of(settings, market, appraise)
-            _search(plan, files, tally, report, stage)
-    return _read(files, ground)
+            stage = Stage(_started(files, settings, ground), crew_of(settings, market, appraise), prices, budget)
+            ended = _search(plan, files, tally, report if appraise else on_dashboard(report), stage)
+    return _read(files, ground, ended, settings)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a search starts from: what it is, who appraises, what nodes cost, and what may be spent."""
+
+    started: Started
+    hire: AbstractContextManager[Crew]
+    prices: Mapping[str, float]
+    budget: Budget
 
 
 @dataclass(frozen=True)
@@ -110,23 +132,25 @@ class Tally:
         self.ledger.append(entry("trials", f"{self.run}/gen={generation - 1:04d}", self.run, self.spans, trials=new))
 
 
-def _search(
-    plan: Plan, files: RunFiles, tally: Tally, report: Report, stage: tuple[Started, AbstractContextManager[Crew]]
-) -> None:
-    """Search from the last committed generation to the end, and write the front.
+def _search(plan: Plan, files: RunFiles, tally: Tally, report: Report, stage: Stage) -> str:
+    """Search from the last committed generation to the end, and write the front; return why it ended before, or "".
 
     A generation is charged before it is committed: what can be read has been counted.
     """
-    started, hire = stage
     state, known, trials = files.last(plan.islands)
-    with _resumable(files), hire as crew, report(started) as watch:
+    with _resumable(files), stage.hire as crew, report(stage.started) as watch:
+        account = Account(files, stage.prices, stage.budget)
         for done in rounds(plan, state, known, crew):
             state, trials = done.state, trials + done.new
             last = done.generation == plan.generations
             tally.charge(done.generation, done.new)
+            spent = account.settle(done.generation, len(front(state)) if stage.prices else 0)
             files.commit(done, trials, digest_of(front(state)) if last else "")
-            watch(_standing(done, trials))
+            watch(_standing(done, trials, spent))
+            if not last and (ended := account.reached()):
+                return ended
     files.finish(front(state))
+    return ""
 
 
 def front(state: State) -> list[Champion]:
@@ -167,7 +191,7 @@ def _started(files: RunFiles, settings: Settings, ground: Ground) -> Started:
     return Started(files.id, what, search.generations, files.committed(), note)
 
 
-def _standing(done: Round, trials: int) -> Standing:
+def _standing(done: Round, trials: int, spent: Spent | None) -> Standing:
     scores = [[member.appraisal.score for member in island.members] for island in done.state.islands]
     asked = [done.worths[child.program] for brood in done.broods for child in brood]
     return Standing(
@@ -178,12 +202,14 @@ def _standing(done: Round, trials: int) -> Standing:
         len(asked),
         done.new,
         len({appraisal.behaviour for appraisal in asked}),
+        spent,
     )
 
 
-def _read(files: RunFiles, ground: Ground) -> Run:
-    """Return a finished run from its files."""
-    found = tuple(files.champions())
+def _read(files: RunFiles, ground: Ground, ended: str, settings: Settings) -> Run:
+    """Return a run from its files."""
+    found = tuple(front(files.last(settings.search.islands)[0]) if ended else files.champions())
     generations = files.committed()
-    trials = files.trials(generations)
-    return Run(files.id, digest_of(found), ground.manifest.id, found, generations, trials, ground.window.unlocked)
+    trials, unlocked = files.trials(generations), ground.window.unlocked
+    usd = sum(costs_of(files)) if settings.cluster.usd_per_hour else None
+    return Run(files.id, digest_of(found), ground.manifest.id, found, generations, trials, unlocked, ended, usd)

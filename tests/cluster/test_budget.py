@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from math import inf
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -104,7 +106,8 @@ def test_the_progress_line_tells_the_cost():
 def test_an_account_adds_up_all_calls(tmp_path, monkeypatch):
     monkeypatch.setattr("quantga.cluster.account.node_types", lambda: {"spot": 2})
     clock = [NOON]
-    monkeypatch.setattr("quantga.cluster.account.time.time", lambda: clock[0])
+    fake = SimpleNamespace(time=lambda: clock[0], time_ns=time.time_ns)
+    monkeypatch.setattr("quantga.cluster.account.time", fake)
     files = RunFiles(open_lake(tmp_path), "run")
     prices = {"spot": 1.8}
     for call in range(2):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import random
 import shutil
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,3 +192,28 @@ def test_the_last_state_read_back_is_the_state(store):
     assert best == done.champions[0].figures["score"]
     assert np.isfinite(best)
     assert replace(state.islands[0], members=()).seen | state.islands[1].seen == frozenset(known)
+
+
+def test_a_run_ends_at_its_budget_and_goes_on_with_another(store, undisturbed, monkeypatch):
+    from quantga.cluster.budget import Budget
+
+    clock = iter(range(0, 10**9, 36))  # the clock is read twice a generation
+    fake = SimpleNamespace(time=lambda: float(next(clock)), time_ns=time.time_ns)
+    monkeypatch.setattr("quantga.cluster.account.time", fake)
+    chosen = settings(store)
+    cluster = chosen.cluster.model_copy(update={"usd_per_hour": {"other": 50.0}})
+    chosen = chosen.model_copy(update={"cluster": cluster})
+    seen = []
+    for budget in (2.5, 4.5, 100.0):
+        done = run_evolution(chosen, appraise=here(chosen), budget=Budget(usd=budget))
+        seen.append((done.generations, done.usd, bool(done.ended)))
+        assert done.champions
+        assert done.trials
+    assert seen == [(2, 2.0, True), (4, 4.0, True), (6, 6.0, False)]
+    assert (done.digest, done.trials, done.champions) == (
+        undisturbed.digest,
+        undisturbed.trials,
+        undisturbed.champions,
+    )
+    with pytest.raises(ConfigError, match="usd_per_hour"):
+        run_evolution(settings(store, seed=9), budget=Budget(usd=1), appraise=lambda _: pytest.fail("worked"))
