@@ -30,7 +30,8 @@ def login_page(note: str = "") -> str:
     said = f'<p class="note" role="alert">{escape(note)}</p>' if note else ""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>quantga</title><style>{_STYLE}</style></head><body><main><h1>quantga</h1><p>This page shows a store of strategies to who has "
+        f'<title>quantga</title><link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><main>'
+        "<h1>quantga</h1><p>This page shows a store of strategies to who has "
         'a token. <code>quantga token create</code> makes one.</p><form method="post" action="/login"><label for="token">Token</label>'
         '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus spellcheck="false">'
         f"<button>Open</button>{said}</form></main></body></html>"

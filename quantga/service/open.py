@@ -18,6 +18,7 @@ from quantga.service.gate import Guard, hosts_of
 from quantga.service.logins import Logins
 from quantga.service.progress import Progress
 from quantga.service.service import Service
+from quantga.service.sessions import Sessions
 from quantga.service.workshop import Workshop
 from quantga.store.catalog import FILE, refresh
 from quantga.store.lake import open_lake
@@ -60,7 +61,16 @@ def open_service(store: str, state: Path, place: Place) -> Service:
     hosts = hosts_of(place.host, place.port, place.allow_hosts)
     guard = Guard(tokens, Logins(tokens), Audit(state / "audit.jsonl"), hosts, place.proxy)
     return Service(
-        lake, store, guard, Archive(lake), Progress(lake), Workshop(), LedgerBook(lake), place.cluster, Path.cwd()
+        lake,
+        store,
+        guard,
+        Archive(lake),
+        Progress(lake),
+        Workshop(),
+        LedgerBook(lake),
+        Sessions(lake),
+        place.cluster,
+        Path.cwd(),
     )
 
 

@@ -10,6 +10,7 @@ from quantga.service.archive import Archive
 from quantga.service.book import LedgerBook
 from quantga.service.gate import Guard
 from quantga.service.progress import Progress
+from quantga.service.sessions import Sessions
 from quantga.service.workshop import Workshop
 from quantga.store.lake import Lake
 
@@ -31,6 +32,7 @@ class Service:
     progress: Progress
     workshop: Workshop
     ledger: LedgerBook
+    sessions: Sessions
     cluster: str = ""
     folder: Path = field(default_factory=Path)
     equities: OrderedDict[tuple[str, str, str], bytes] = field(default_factory=OrderedDict)

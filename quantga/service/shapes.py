@@ -361,3 +361,84 @@ class StrategyDetail(_Shape):
 
     id: str
     strategy: dict[str, Any]
+
+
+class SessionLine(_Shape):
+    """A trading session, as its journal tells it. account: network and address; damage: why the journal does not read further."""
+
+    session: str
+    account: str
+    strategies: list[str]
+    halted: bool
+    equity: float
+    positions: int
+    open_orders: int
+    last: int
+    damage: str
+
+
+class Sessions(_Shape):
+    """Sessions, the one written last first."""
+
+    sessions: list[SessionLine]
+
+
+class Position(_Shape):
+    """A net position in units, negative if short, and each strategy's part of it."""
+
+    symbol: str
+    size: float
+    strategies: dict[str, float]
+
+
+class Positions(_Shape):
+    """What a session holds, as its book has it."""
+
+    session: str
+    positions: list[Position]
+
+
+class OrderLine(_Shape):
+    """An order. at: when it was made; phase: what is known of it. slippage: of the fills against the price asked, positive where it cost."""
+
+    cloid: str
+    at: int
+    symbol: str
+    side: Literal["buy", "sell"]
+    size: float
+    price: float
+    purpose: Literal["target", "stop", "flatten"]
+    reduce_only: bool
+    phase: Literal["intended", "unknown", "resting", "filled", "canceled", "rejected", "absent"]
+    open: bool
+    filled: float
+    average: Number
+    slippage: Number
+    reason: str
+
+
+class Orders(_Shape):
+    """Orders of a session, the newest first."""
+
+    session: str
+    orders: list[OrderLine]
+
+
+class Halted(_Shape):
+    """What may take no new risk: a symbol, or the account (empty)."""
+
+    symbol: str
+    reason: str
+
+
+class Risk(_Shape):
+    """An account against its day's start and its peak, USDC; shares from 0. unknown: orders whose outcome is not known."""
+
+    session: str
+    equity: float
+    day_start: float
+    peak: float
+    daily_loss: float
+    drawdown: float
+    unknown: int
+    halts: list[Halted]

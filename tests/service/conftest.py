@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.judged import evolved, store_of, validated
 from tests.service.serving import serving
+from tests.service.traded import SESSION, trade
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,7 @@ def judged(tmp_path_factory):
     half.mkdir()
     shutil.copy(store / "runs" / run.id / "run.json", half)
     shutil.copytree(store / "runs" / run.id / "gen=0000", half / "gen=0000")
+    trade(store / "sessions" / f"paper-0x{'a' * 40}" / SESSION / "journal")
     return store, run.id, found
 
 
