@@ -23,6 +23,7 @@ from quantga.cli.program import backtest, ops, warm
 from quantga.cli.runs import catalog_app, report, runs, show, sql
 from quantga.cli.serve import serve
 from quantga.cli.token import token_app
+from quantga.cli.trade import fills, flatten, halt, resume, status, trade
 from quantga.cli.validate import validate
 from quantga.cli.watchdog import watchdog
 from quantga.errors import QuantgaError
@@ -42,6 +43,8 @@ app.add_typer(job_app, name="job")
 app.add_typer(token_app, name="token")
 for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed, watchdog, serve):
     app.command(verb.__name__)(verb)
+for act in (trade, halt, flatten, resume, status, fills):
+    app.command(act.__name__)(act)
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from quantga.errors import Denied, RateLimited, Rejected, Unknown, VenueError
+from quantga.errors import ConfigError, Denied, RateLimited, Rejected, Unknown, VenueError
 from quantga.live.journal import Journal
 from quantga.live.orders import LOOKUPS, MARGIN_MS, Evidence, Fact, Lookup, Order, Phase, settle
 from quantga.live.reconcile import Belief, Report, Result, reconcile
@@ -18,6 +18,7 @@ from quantga.live.records import Record, body_of
 from quantga.live.session import Asked, Event, Session, Used, advance, event_of
 from quantga.venue.account import (
     AccountState,
+    Action,
     Cancel,
     Fill,
     Filled,
@@ -114,6 +115,22 @@ class Dealer:
         self.tell(*facts)
         return [self.session.orders[cloid] for cloid in cloids]
 
+    async def act(self, action: Action, what: str) -> None:
+        """Do something that is no order and may be done twice, until the venue has answered; ConfigError if it refuses."""
+        while True:
+            stamp = self.stamp()
+            self.tell(Used(stamp.nonce))
+            try:
+                (outcome,) = await self.venue.submit(action, stamp, priority=Priority.RISK)
+            except Rejected as error:
+                raise ConfigError(f"the venue refuses {what}: {error}") from error
+            except (Unknown, RateLimited):
+                await self.sleep(_PAUSE)
+                continue
+            if isinstance(outcome, Refused):
+                raise ConfigError(f"the venue refuses {what}: {outcome.reason}")
+            return
+
     async def cancel(self, cloids: Collection[str], priority: Priority = Priority.RISK) -> None:
         """Cancel orders, and find out about each whether it was; those that cannot be told stay as they are."""
         open_ones = [cloid for cloid in cloids if not self.session.orders[cloid].phase.final]
@@ -149,7 +166,7 @@ class Dealer:
         doubtful = [asked for cloid, asked in session.open.items() if session.orders[cloid].phase != Phase.RESTING]
         start = min([session.last_fill, *doubtful]) - _OVERLAP_MS
         fills = await self.venue.fills(self.account, max(start, 0))
-        told = [fill for fill in fills if fill.cloid in session.orders or fill.time >= session.began_at]
+        told = [fill for fill in fills if fill.cloid in session.orders or fill.time > session.trusted]
         new = [fill for fill in told if fill.cloid in session.orders and not _known(session.orders[fill.cloid], fill)]
         if new:
             self.tell(*new)

@@ -7,6 +7,7 @@ journal of bars and prices reproduces every decision, bit for bit, and a backtes
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
@@ -22,7 +23,7 @@ from quantga.lang.bars import PRICES, Bars
 from quantga.lang.evaluate import evaluate
 from quantga.lang.program import Program
 
-__all__ = ["Decision", "Undecided", "decide", "lots_of"]
+__all__ = ["Decision", "Undecided", "decide", "digest", "lots_of"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ def decide(program: Program, bars: Bars, costs: Costs, since: int, price: float)
     units, equity = outcome.units[-1], outcome.equity[-1]
     weight = float(units * market.rows[-1, MARK] / equity) if equity > 0 else 0.0
     return Decision(bars.symbol, bar, last, weight, float(units), *_levels(outcome))
+
+
+def digest(bars: Bars) -> str:
+    """Return 16 hex digits that stand for every bit of the bars."""
+    found = hashlib.blake2b(f"{bars.symbol} {bars.interval} {bars.origin}".encode(), digest_size=8)
+    for name in sorted(bars.columns):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(bars[name]).tobytes())
+    return found.hexdigest()
 
 
 def lots_of(weight: float, equity: Decimal, price: Decimal, lot: Decimal) -> int:

@@ -68,23 +68,23 @@ class Guard:
             self.dealer.tell(Halt(symbol, reason))
 
     async def close(self, symbol: str) -> None:
-        """Close what the book holds of a symbol with reduce-only orders until it is gone."""
-        while net := self.dealer.session.book.net(symbol):
-            order = await self._reduce(symbol, -net)
-            while order.phase in {Phase.INTENDED, Phase.UNKNOWN}:
+        """Close what the venue holds of a symbol with reduce-only orders until it says that nothing is left."""
+        while position := (await self._held()).get(symbol):
+            order = await self._reduce(symbol, -position.size)
+            if order.phase in {Phase.INTENDED, Phase.UNKNOWN}:
                 await self.dealer.await_outcome(order.intent.cloid)
-                order = self.dealer.session.orders[order.intent.cloid]
             await self.dealer.take_fills()
-            if self.dealer.session.book.net(symbol) == net:
+            left = (await self._held()).get(symbol)
+            if left is not None and left.size == position.size:
                 await self.dealer.sleep(_ASIDE)
 
-    async def _reduce(self, symbol: str, lots: int) -> Order:
+    async def _reduce(self, symbol: str, units: Decimal) -> Order:
         contexts = await self.dealer.venue.contexts(priority=Priority.RISK)
-        mark, book = exact(contexts[symbol].mark), self.dealer.session.book
-        px = limit_price(self.meta.asset(symbol), mark, self.execution, buy=lots > 0)
+        mark = exact(contexts[symbol].mark)
+        px = limit_price(self.meta.asset(symbol), mark, self.execution, buy=units > 0)
         bar, attempt = self.dealer.session.attempt(symbol, Purpose.FLATTEN, self.dealer.session.bar)
         name = self.name(symbol, Purpose.FLATTEN, bar, attempt)
-        request = OrderRequest(symbol, lots > 0, px, abs(lots) * book.lot[symbol], "Ioc", True, cloid=name)
+        request = OrderRequest(symbol, units > 0, px, abs(units), "Ioc", True, cloid=name)
         intent = Intent(bar, Purpose.FLATTEN, attempt, request, self.dealer.stamp())
         return (await self.dealer.place([Asked(intent, mark=mark)], Priority.RISK))[0]
 

@@ -22,6 +22,7 @@ from quantga.errors import Conflict, StoreError
 __all__ = ["Damage", "Entry", "Journal", "read"]
 
 _DIGITS = 8
+_TORN = "its last line is not complete"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Damage:
     size: int
     reason: str
     kept_in: str = ""
+
+    @property
+    def torn(self) -> bool:
+        """Whether only a last line is cut short, as a crash leaves it: nothing depended on it yet."""
+        return self.reason == _TORN
 
 
 def read(path: Path) -> tuple[tuple[Entry, ...], Damage | None]:
@@ -165,7 +171,7 @@ def _scan(data: bytes) -> tuple[list[Entry], int, int, Damage | None]:
     while at < len(data):
         end = data.find(b"\n", at)
         if end < 0:
-            return entries, at, last, Damage(len(entries), len(data) - at, "its last line is not complete")
+            return entries, at, last, Damage(len(entries), len(data) - at, _TORN)
         text = data[at + _DIGITS + 1 : end]
         check = zlib.crc32(text, last)
         if data[at : at + _DIGITS + 1] != b"%08x " % check:

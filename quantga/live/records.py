@@ -18,7 +18,7 @@ from quantga.live.bars import Bar
 from quantga.live.journal import Entry
 from quantga.venue.market import FundingRate
 
-__all__ = ["Aimed", "Decided", "Opened", "Passed", "Record", "body_of", "record_of"]
+__all__ = ["Aimed", "Decided", "Left", "Opened", "Passed", "Record", "body_of", "record_of"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Opened:
 class Decided:
     """What a strategy decided at the close of bar number `bar`, `price` being the mark then; why not, in `reason`.
 
-    The bars are those journaled before, of its symbol (and of the reference asset), from the first of the session on.
+    The bars are those journaled before, of its symbol (and of the reference asset), from the first of the session on; seen:
+    their digest (`decide.digest`), so that another bar is another decision even where the figures stay the same.
     """
 
     strategy: str
@@ -48,6 +49,7 @@ class Decided:
     stop: float = math.nan
     take: float = math.nan
     reason: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Aimed:
     marks: Mapping[str, float]
     wanted: Mapping[str, Mapping[str, int]]
     fitted: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Inside a bar a strategy's own stop or take was reached at this mark: the `aimed` that follows holds its target, 0."""
+
+    strategy: str
+    symbol: str
+    bar: int
+    mark: float
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,10 @@ class Passed:
     shortfall_bp: float = field(default=math.nan)
 
 
-type Record = Opened | Bar | FundingRate | Decided | Aimed | Passed
+type Record = Opened | Bar | FundingRate | Decided | Aimed | Left | Passed
 
 _KINDS: dict[str, Any] = {
-    "opened": Opened, "bar": Bar, "rate": FundingRate, "decided": Decided, "aimed": Aimed, "passed": Passed,
+    "opened": Opened, "bar": Bar, "rate": FundingRate, "decided": Decided, "aimed": Aimed, "left": Left, "passed": Passed,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FORMS: dict[str, TypeAdapter[Record]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -125,9 +125,14 @@ class Halt:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A person let a symbol, or ("") the account, trade again."""
+    """A person let a symbol, or ("") the account, trade again.
+
+    flat: symbols of which the venue holds nothing, and the mark at which what the book still had of them is written off:
+    somebody else closed it.
+    """
 
     symbol: str
+    flat: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 type Event = Began | Terms | Crossed | Asked | Used | Fact | Fill | FundingPayment | Moved | Equity | Halt | Resumed
@@ -146,7 +151,7 @@ class Session:
 
     orders: those not ended, and those that ended lately; open: the ids of the former, and when they were asked. settled: signed units, by symbol, of
     the fills of orders that left. fundings, moves: the last of each that was told. asked: by symbol and purpose, the last
-    bar and how many orders it had. last_fill: ms, of the venue's clock. day_start, peak: equity, with deposits taken out;
+    bar and how many orders it had. trusted: fills that are not ours count from this time (ms) on. last_fill: ms, of the venue's clock. day_start, peak: equity, with deposits taken out;
     halts: reason by symbol, "" is the account.
     """
 
@@ -165,6 +170,7 @@ class Session:
     moves: dict[str, int] = field(default_factory=dict)
     owners: dict[str, Mapping[str, int]] = field(default_factory=dict)
     halts: dict[str, str] = field(default_factory=dict)
+    trusted: int = 0
     bar: int = 0
     last_fill: int = 0
     nonce: int = 0
@@ -250,7 +256,7 @@ def _begin(began: Began, time: int) -> Session:
     carried = began.day_start if began.day == today and began.day_start else began.equity
     return Session(
         began, time, book, halts=dict(began.halts), nonce=began.nonce, equity=began.equity, day=today,
-        day_start=carried, peak=max(began.peak, began.equity), last_fill=time,
+        day_start=carried, peak=max(began.peak, began.equity), last_fill=time, trusted=time,
     )  # fmt: skip
 
 
@@ -276,7 +282,7 @@ def _after(session: Session, event: Event, time: int) -> None:
         case Halt():
             session.halts.setdefault(event.symbol, event.reason)
         case Resumed():
-            session.halts.pop(event.symbol, None)
+            _resumed(session, event, time)
         case Terms():
             session.terms = event
         case Began():
@@ -345,10 +351,25 @@ def _fill(session: Session, fill: Fill, time: int) -> None:
         book, rest = filled(session.book, fill.coin, session.left[cloid], int(lots), fill.px, fill.fee)
         session.book, session.left[cloid] = book, rest
     else:
-        session.book = closed(session.book, fill.coin, int(lots), fill.px, fill.fee)
+        net = session.book.net(fill.coin)
+        ours = max(-abs(net), min(abs(net), int(lots)))  # a position that is not all ours is closed as a whole
+        if ours * net < 0:
+            session.book = closed(session.book, fill.coin, ours, fill.px, fill.fee)
     session.last_fill = max(session.last_fill, fill.time)
     _own(session, fill.coin)
     _keep(session, after, time)
+
+
+def _resumed(session: Session, event: Resumed, time: int) -> None:
+    session.halts.pop(event.symbol, None)
+    session.trusted = max(session.trusted, time) if not event.symbol else session.trusted
+    for symbol, mark in event.flat.items():
+        net = session.book.net(symbol)
+        if net:
+            session.book = closed(session.book, symbol, -net, mark, _NONE)
+        fills = (order for order in session.orders.values() if order.intent.request.coin == symbol)
+        known = sum((one.filled if one.intent.request.buy else -one.filled for one in fills), _NONE)
+        session.settled[symbol] = -known - session.began.positions.get(symbol, _NONE)
 
 
 def _own(session: Session, symbol: str) -> None:

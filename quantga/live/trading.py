@@ -14,13 +14,13 @@ from quantga.errors import Denied, Unknown, VenueError
 from quantga.lang.bars import Bars
 from quantga.live.book import change, crossed
 from quantga.live.dealer import Dealer
-from quantga.live.decide import Decision, Undecided, decide
+from quantga.live.decide import Decision, Undecided, decide, digest
 from quantga.live.deposits import flow
 from quantga.live.guard import Guard
 from quantga.live.orders import Intent, Order, Phase, Purpose
 from quantga.live.plan import Execution, Strategy
 from quantga.live.reconcile import Result, Weight
-from quantga.live.records import Aimed, Decided, Passed
+from quantga.live.records import Aimed, Decided, Left, Passed
 from quantga.live.risk import Account, Leaving, Level, Limits, admit, assess, worst
 from quantga.live.session import Asked, Crossed, Equity, Moved
 from quantga.live.targets import account_of, covariance_of, exact, fitted, limit_price, next_step, wanted_lots
@@ -34,6 +34,7 @@ type Marks = Mapping[str, float]
 
 _OPEN_QUESTIONS = {Phase.INTENDED, Phase.UNKNOWN}
 _PATIENCE = 40  # questions about fills that were announced
+_HOUR_MS = 3_600_000
 _PAUSE = 0.25  # seconds before the venue is asked again after it failed
 
 
@@ -42,7 +43,8 @@ class Trader:
     """Trades strategies for one account.
 
     covariance: of annual returns by pair, for the limits; without one it is estimated from the bars. quick: marks of the
-    symbols that are at hand and fresh, or {}: then the venue is asked.
+    symbols that are at hand and fresh, or {}: then the venue is asked. last: decisions by symbol and strategy, whose stops are
+    watched until the next ones.
     """
 
     dealer: Dealer
@@ -53,12 +55,14 @@ class Trader:
     execution: Execution = field(default_factory=Execution)
     volatility: float = float("inf")
     quick: Callable[[], Marks] = dict
+    last: dict[tuple[str, str], Decided] = field(default_factory=dict)
     guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
         self.guard = Guard(self.dealer, self.meta, self.execution)
         self._estimate = not self.covariance
         self._recent: dict[str, Bars] = {}
+        self._funded = -1
 
     async def recover(self) -> Result:
         """Settle what a process before this one left open, and compare with the venue; halt on what stays unexplained."""
@@ -114,21 +118,26 @@ class Trader:
         for one in result.differences:
             if one.weight >= Weight.HALT_SYMBOL:
                 self.guard.halt("" if one.weight == Weight.HALT else one.symbol, one.what)
+        await self._paid()
         await self._measure()
         return result
+
+    def learn(self, bars: Mapping[str, Bars]) -> None:
+        """Take the risk of holding from bars: after a restart what is held is judged before anything is decided."""
+        self._recent |= bars
+        if self._estimate:
+            self.covariance = covariance_of(self._recent)
 
     async def on_bars(self, bars: Mapping[str, Bars]) -> dict[str, list[Decision | Undecided]]:
         """Act on closed bars, all of one bar number, by symbol; return what was decided."""
         marks = await self._marks(Priority.RECONCILE)
-        self._recent |= bars
-        if self._estimate:
-            self.covariance = covariance_of(self._recent)
+        self.learn(bars)
         decided = {symbol: self._decide(symbol, bars[symbol], marks[symbol]) for symbol in bars}
         bar = max(one.origin + len(one) - 1 for one in bars.values())
         wanted = wanted_lots(self.dealer.session.book, self.strategies, decided, marks)
         account = self._account(marks)
         aims = fitted(self.dealer.session, wanted, account, marks, self.limits, self.volatility)
-        self._note(decided, marks, Aimed(bar, {symbol: marks[symbol] for symbol in self.symbols}, wanted, aims))
+        self._note(decided, bars, marks, Aimed(bar, {symbol: marks[symbol] for symbol in self.symbols}, wanted, aims))
         for symbol, targets in aims.items():
             await self.pursue(symbol, targets, bar, marks[symbol])
         await self.settle_all()
@@ -147,6 +156,25 @@ class Trader:
             if order is None:
                 return
             left = dict(self.dealer.session.left[order.intent.cloid])
+
+    async def leave(self) -> None:
+        """Leave, inside a bar, what a strategy's own stop or take says at the marks at hand."""
+        marks = self.quick()
+        gone = [one for key, one in self.last.items() if one.symbol in marks and self._touched(key, marks)]
+        for one in gone:
+            del self.last[one.symbol, one.strategy]
+            mark = marks[one.symbol]
+            aims = {one.symbol: {one.strategy: 0}}
+            self.dealer.note(Left(one.strategy, one.symbol, one.bar, mark), Aimed(one.bar, marks, aims, aims))
+            await self.pursue(one.symbol, aims[one.symbol], one.bar, mark)
+
+    def _touched(self, key: tuple[str, str], marks: Marks) -> bool:
+        symbol, name = key
+        one = self.last[key]
+        if one.reason or not self.dealer.session.book.sleeves[name].lots.get(symbol, 0):
+            return False
+        decision = Decision(symbol, one.bar, one.wanted, one.weight, one.units, one.stop, one.take)
+        return decision.left_at(marks[symbol])
 
     async def protect(self) -> None:
         """See that one reduce-only stop of each position's size waits at the venue."""
@@ -178,11 +206,21 @@ class Trader:
             if symbol in one.symbols
         }
 
-    def _note(self, decided: Mapping[str, Mapping[str, Decision | Undecided]], marks: Marks, aimed: Aimed) -> None:
-        self.dealer.note(
-            *(_decided(name, one, marks[symbol]) for symbol, found in decided.items() for name, one in found.items()),
-            aimed,
-        )
+    def _note(
+        self,
+        decided: Mapping[str, Mapping[str, Decision | Undecided]],
+        bars: Mapping[str, Bars],
+        marks: Marks,
+        aimed: Aimed,
+    ) -> None:
+        seen = {symbol: digest(one) for symbol, one in bars.items()}
+        records = [
+            decision_record(name, one, marks[symbol], seen[symbol])
+            for symbol, found in decided.items()
+            for name, one in found.items()
+        ]
+        self.dealer.note(*records, aimed)
+        self.last |= {(one.symbol, one.strategy): one for one in records}
 
     async def _step(self, symbol: str, left: Mapping[str, int], bar: int) -> Order | None:
         """Send one order of what is left and see it through; None where nothing may leave."""
@@ -261,6 +299,18 @@ class Trader:
         if worst(findings) == Level.HALT and "" not in dealer.session.halts:
             await self.flatten(str(findings[0]))
 
+    async def _paid(self) -> None:
+        """Write down, once an hour, the fundings that were paid on what was held."""
+        session, hour = self.dealer.session, self.dealer.market // _HOUR_MS
+        if hour == self._funded or not session.owners:
+            return
+        since = min(session.fundings.get(symbol, session.began_at) for symbol in session.owners)
+        paid = await self.dealer.venue.funding_payments(self.dealer.account, since)
+        new = [one for one in paid if one.coin in session.owners and one.time > session.fundings.get(one.coin, -1)]
+        if new:
+            self.dealer.tell(*new)
+        self._funded = hour
+
     async def _moved(self) -> list[Moved]:
         """Return what came to the account or left it and is not in the journal yet."""
         session = self.dealer.session
@@ -270,10 +320,11 @@ class Trader:
         return [one for one in found if one.name not in session.moves and one.time > session.began_at]
 
 
-def _decided(name: str, one: Decision | Undecided, price: float) -> Decided:
+def decision_record(name: str, one: Decision | Undecided, price: float, seen: str) -> Decided:
+    """Return a decision as the journal has it."""
     if isinstance(one, Undecided):
-        return Decided(name, one.symbol, one.bar, price, reason=one.reason)
-    return Decided(name, one.symbol, one.bar, price, one.wanted, one.weight, one.units, one.stop, one.take)
+        return Decided(name, one.symbol, one.bar, price, reason=one.reason, seen=seen)
+    return Decided(name, one.symbol, one.bar, price, one.wanted, one.weight, one.units, one.stop, one.take, seen=seen)
 
 
 def _passed(order: Order, bar: int, lots: int, mark: Decimal) -> Passed:
