@@ -237,7 +237,7 @@ def _exchange() -> Iterator[str]:
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -245,7 +245,7 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise Unknown(f"the bench's exchange did not answer on port {port} within a minute")
+    raise Unknown(f"the bench's exchange did not answer on port {port} within five minutes")
 
 
 def _write_bars(folder: Path) -> None:
