@@ -18,6 +18,7 @@ from quantga.cli.evolve import evolve
 from quantga.cli.exchange import app as exchange_app
 from quantga.cli.feed import feed
 from quantga.cli.job import job_app
+from quantga.cli.journal import explain, parity, replay
 from quantga.cli.ledger import ledger_app
 from quantga.cli.program import backtest, ops, warm
 from quantga.cli.runs import catalog_app, report, runs, show, sql
@@ -41,7 +42,24 @@ app.add_typer(exchange_app, name="exchange")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(job_app, name="job")
 app.add_typer(token_app, name="token")
-for verb in (evolve, validate, runs, show, report, backtest, sql, ops, warm, demo, feed, watchdog, serve):
+for verb in (
+    evolve,
+    validate,
+    runs,
+    show,
+    report,
+    backtest,
+    sql,
+    ops,
+    warm,
+    demo,
+    feed,
+    watchdog,
+    replay,
+    parity,
+    explain,
+    serve,
+):
     app.command(verb.__name__)(verb)
 for act in (trade, halt, flatten, resume, status, fills):
     app.command(act.__name__)(act)

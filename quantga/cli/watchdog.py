@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantga.cli.console import say
+from quantga.cli.console import StoreOption, say
+from quantga.cli.runs import open_store
 from quantga.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ _PING = 30.0
 
 
 def watchdog(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The session's folder: its heartbeat is there.")],
     account: Annotated[str, typer.Option(help="The account's own address (the master, not an agent's).")],
     venue: Annotated[str, typer.Option(help="paper, testnet or mainnet.")] = "paper",
     url: Annotated[str, typer.Option(help="The venue's address, where it is another than the usual one.")] = "",
+    store: StoreOption = None,
     key_file: Annotated[
         Path | None, typer.Option(help="File with the watchdog's own agent key; else QUANTGA_WATCHDOG_KEY.")
     ] = None,
@@ -41,6 +42,7 @@ def watchdog(
     seconds: Annotated[float, typer.Option(help="Stop after so many seconds; 0: when interrupted.", min=0)] = 0.0,
 ) -> None:
     """Watch a trader's heartbeat; prints one JSON line for each alert (docs/runbook.md has a page for each)."""
+    from quantga.live.places import Account
     from quantga.live.watchdog import Patience
     from quantga.venue.hyperliquid.rest import URLS
     from quantga.venue.protocol import Network
@@ -57,6 +59,7 @@ def watchdog(
     secret = key_file.read_text().strip() if key_file is not None else key
     if not secret:
         raise ConfigError("the watchdog needs an agent key of its own: give --key-file, or QUANTGA_WATCHDOG_KEY")
+    folder = Account.of(open_store(store), network.value, account).folder
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_watch(folder, _Where(network, url or URLS[network], account, secret), patience, ping, seconds))
 

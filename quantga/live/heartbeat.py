@@ -1,77 +1,59 @@
-"""The trader's sign of life: a small file, replaced at each beat by the very loop that trades, read by the watchdog.
+"""The trader's sign of life, as the watchdog reads it: a small file, replaced about once a second.
 
-Whoever hangs does not beat. A reader goes by change alone, on its own clock that never goes back: neither the trader's
-clock nor the file's date is believed, so that a clock that jumps neither hides a death nor feigns one.
+`places.Account.beat` writes it. A reader goes by change alone, on its own clock that never goes back: neither the trader's
+clock nor the file's date is believed, so that a clock that jumps neither hides a death nor feigns one. A trader whose loop
+hangs while it goes on beating gives itself away: `at` and `lively`, both told by the same clock, drift apart.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-__all__ = ["FILE", "NOTICE", "Beat", "Heart", "Pulse", "put"]
+__all__ = ["FILE", "NOTICE", "STUCK_S", "Pulse", "put"]
 
 FILE = "heartbeat.json"
-"""The file's name in a session's folder."""
+"""The file's name in an account's folder (`places.Account.heartbeat`)."""
 NOTICE = "watchdog.json"
 """Beside it: what the watchdog last knew, for `quantga status`."""
-
-
-@dataclass(frozen=True)
-class Beat:
-    """One beat: for which account and session, by which key's address and process, and whether it ends on purpose."""
-
-    account: str
-    session: str
-    signer: str
-    pid: int
-    count: int = 0
-    leaving: bool = False
-
-
-class Heart:
-    """The trader's side. Call `beat` from the loop that trades, at least once a second; `leave` when it ends on purpose."""
-
-    def __init__(self, folder: Path, account: str, session: str, signer: str) -> None:
-        self._path = folder / FILE
-        self._beat = Beat(account, session, signer, os.getpid())
-
-    def beat(self) -> None:
-        """Say that the loop turns; OSError where it cannot be said: trading goes on, and the watchdog acts."""
-        self._put(replace(self._beat, count=self._beat.count + 1))
-
-    def leave(self) -> None:
-        """Say that the trader ends on purpose: its positions keep their stops, and nobody needs to flatten them."""
-        self._put(replace(self._beat, count=self._beat.count + 1, leaving=True))
-
-    def _put(self, beat: Beat) -> None:
-        self._beat = beat
-        put(self._path, asdict(beat))
+STUCK_S = 60.0
+"""A loop that did not go round for so long hangs; settling an outcome while the venue is away takes less."""
 
 
 class Pulse:
-    """The watchdog's side: the last beat, and for how long there has been no other."""
+    """The last beat, and for how long there has been no other."""
 
     def __init__(self, folder: Path, now: float) -> None:
         """`now`: seconds of a clock that never goes back; a beat found here first counts as new."""
         self._path = folder / FILE
         self._seen, self._at = b"", now
-        self.beat: Beat | None = None
+        self.told: dict[str, Any] = {}
 
     def age(self, now: float) -> float:
-        """Look; return the seconds since the last change, or since the first look where there is no file."""
+        """Look; return the seconds since the last sign of life, or since the first look where there was none."""
         try:
             data = self._path.read_bytes()
-        except OSError:
+            told: dict[str, Any] = orjson.loads(data)
+        except (OSError, orjson.JSONDecodeError):
             return now - self._at
         if data != self._seen:
-            self._seen, self._at = data, now
-            self.beat = Beat(**orjson.loads(data))
-        return now - self._at
+            self._seen, self._at, self.told = data, now, told
+        stuck = (int(told.get("at", 0)) - int(told.get("lively", told.get("at", 0)))) / 1_000
+        return max(now - self._at, stuck if stuck > STUCK_S else 0.0)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the trader said that it ends on purpose: its positions keep their stops, nobody needs to flatten them."""
+        return bool(self.told.get("leaving", False))
+
+    @property
+    def signer(self) -> str:
+        """The address of the trader's key; "" where it did not say."""
+        return str(self.told.get("signer", ""))
 
 
 def put(path: Path, told: Mapping[str, object]) -> None:

@@ -122,7 +122,7 @@ class Watchdog:
                     f"the watchdog's key {signer} is no agent of {self._account} (the venue calls it {role.kind}): "
                     "approve it there"
                 )
-        if self._pulse.beat is not None and self._pulse.beat.signer == signer and not own:
+        if self._pulse.signer == signer and not own:
             raise ConfigError("the watchdog has the trader's key: approve a second agent, nonces of one key collide")
 
     async def run(self, signer: str, folder: Path, *, own: bool) -> None:
@@ -178,10 +178,9 @@ class Watchdog:
     def _turned(self, now: float, *, lost: bool) -> None:
         self.notice.lost = lost
         self._due, self._looks, self._closed = now, 0, False
-        beat = self._pulse.beat
         if not lost:
             self._tell(Alert("trader-back", "the trader gives signs of life again"))
-        elif beat is not None and beat.leaving:
+        elif self._pulse.leaving:
             self._tell(Alert("trader-left", "the trader ended on purpose; its positions keep their stops"))
         else:
             self._tell(Alert("trader-lost", f"no sign of life for {self._patience.lost:g} s: entries are cancelled"))
@@ -196,8 +195,7 @@ class Watchdog:
         """The trader is lost: cancel what could add to a position; close the position where that was asked for."""
         state = await self._venue.state(self._account, priority=_RISK)  # light: the way to the venue is tried with it
         await self._switch(state, now)
-        left = self._pulse.beat is not None and self._pulse.beat.leaving
-        if age > self._patience.flatten and not left and not self._closed:
+        if age > self._patience.flatten and not self._pulse.leaving and not self._closed:
             self._closed = await self._close(state)
             self._due = now + self._patience.look
             return

@@ -18,7 +18,7 @@ from eth_account import Account as Key
 from hyperliquid.exchange import Exchange as Sdk
 
 from quantga.errors import ConfigError
-from quantga.live.heartbeat import FILE, NOTICE, Heart, Pulse
+from quantga.live.heartbeat import FILE, NOTICE, Pulse, put
 from quantga.live.watchdog import RESERVE, Patience, Watchdog, loopback_only
 from quantga.venue.account import OrderRequest, Place, Trigger
 from quantga.venue.hyperliquid.client import Hyperliquid
@@ -36,20 +36,38 @@ def bars(tmp_path_factory):
     return market(tmp_path_factory.mktemp("bars"))
 
 
+class Heart:
+    """A trader's side of the heartbeat."""
+
+    def __init__(self, folder):
+        self.path, self.count = folder / FILE, 0
+
+    def beat(self, **more):
+        self.count += 1
+        put(self.path, {"at": self.count, "process": 1, **more})
+
+
 def test_a_pulse_goes_by_change_alone(tmp_path):
     pulse = Pulse(tmp_path, 100.0)
     assert pulse.age(103.0) == 3.0  # no file yet
-    heart = Heart(tmp_path, ACCOUNT, "s", "0xkey")
+    heart = Heart(tmp_path)
     heart.beat()
     assert pulse.age(104.0) == 0.0
     os.utime(tmp_path / FILE, (0, 0))  # dates say nothing
     assert pulse.age(110.0) == 6.0
     heart.beat()
     assert pulse.age(111.0) == 0.0
-    assert (pulse.beat.count, pulse.beat.leaving) == (2, False)
-    heart.leave()
+    assert (pulse.told["at"], pulse.leaving) == (2, False)
+    heart.beat(leaving=True)
     assert pulse.age(112.0) == 0.0
-    assert pulse.beat.leaving
+    assert pulse.leaving
+    heart.path.write_bytes(b'{"torn')
+    assert pulse.age(114.0) == 2.0
+    put(heart.path, {"at": 100_000, "lively": 95_000})
+    assert pulse.age(115.0) == 0.0  # busy for five seconds
+    put(heart.path, {"at": 200_000, "lively": 95_000})
+    assert pulse.age(116.0) == 105.0  # it beats, and its loop hangs
+    heart.beat()
     late = Pulse(tmp_path, 200.0)
     assert late.age(200.0) == 0.0  # an old file counts from the first look
     assert late.age(206.0) == 6.0
@@ -83,7 +101,7 @@ class Yard:
         wire = Line(self.world, Fate(random.Random(0)))
         self.trader = Hyperliquid(wire, Network.PAPER, Unsigned())
         self.nonces = Nonces(now=lambda: self.world.wall)
-        self.heart = Heart(folder, ACCOUNT, "s", "0xtrader")
+        self.heart = Heart(folder)
         self.line = Weighed(Line(self.world, self.fate))
         client = Hyperliquid(self.line, Network.PAPER, Unsigned())
         pulse = Pulse(folder, self.now())
@@ -201,7 +219,7 @@ async def test_who_leaves_on_purpose_keeps_his_positions(bars, tmp_path):
     yard = Yard(bars, tmp_path, patience=Patience(flatten=60.0))
     await yard.fill()
     await yard.watch(5, alive=True)
-    yard.heart.leave()
+    yard.heart.beat(leaving=True)
     await yard.watch(120, alive=False)
     assert yard.world.positions == {"BTC": Decimal("0.02")}
     assert not yard.entries
@@ -267,7 +285,7 @@ TRADER = """
 import asyncio, sys
 from decimal import Decimal
 from pathlib import Path
-from quantga.live.heartbeat import Heart
+from quantga.live.heartbeat import FILE, put
 from quantga.venue.account import OrderRequest, Place, Trigger
 from quantga.venue.hyperliquid.client import Hyperliquid
 from quantga.venue.hyperliquid.nonces import Nonces
@@ -277,7 +295,7 @@ from quantga.venue.protocol import Network
 
 async def main(url, key, folder):
     signer, nonces = Signer(key, mainnet=False), Nonces()
-    heart = Heart(Path(folder), signer.address, "s", signer.address)
+    beats = 0
     async with Rest(url) as wire:
         venue = Hyperliquid(wire, Network.PAPER, signer)
         mid = Decimal(round((await venue.mids())["BTC"]))
@@ -291,7 +309,8 @@ async def main(url, key, folder):
         for order in orders:
             print(await venue.submit(Place((order,)), nonces.stamp(5_000)), flush=True)
         while True:
-            heart.beat()
+            beats += 1
+            put(Path(folder) / FILE, {"at": beats, "signer": signer.address})
             await asyncio.sleep(0.5)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -342,15 +361,16 @@ def test_a_trader_that_dies_or_hangs(exchange, tmp_path, end, record_property):
     sdk = Sdk(exchange.key, venue.url, timeout=20)
     answer, agent = sdk.approve_agent("watchdog")
     assert answer["status"] == "ok", answer
-    folder, listener = tmp_path / "session", Listener()
-    folder.mkdir()
+    folder, listener = tmp_path / "store" / "sessions" / f"paper-{account}", Listener()
+    folder.mkdir(parents=True)
     trader = subprocess.Popen([sys.executable, "-c", TRADER, venue.url, exchange.key.key.hex(), str(folder)], cwd=ROOT)
     command = [
         sys.executable,
         "-c",
         "from quantga.cli import main; main()",
         "watchdog",
-        str(folder),
+        "--store",
+        str(tmp_path / "store"),
         "--account",
         account,
     ]
@@ -400,6 +420,7 @@ def test_a_key_that_may_not_act_is_refused(exchange, tmp_path):
         "-c",
         "from quantga.cli import main; main()",
         "watchdog",
+        "--store",
         str(tmp_path),
         "--url",
         exchange.url,
