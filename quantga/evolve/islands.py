@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from quantga.evolve.select import Appraisal, Member, Selection, by_score, distinct, fronts, picker, ranked
+from quantga.evolve.select import Appraisal, Member, Selection, by_score, distinct, picker, ranked, unbeaten
 from quantga.evolve.sketches import sketch
 from quantga.evolve.vary import Vocabulary, cross, fresh, mutate, tune
 from quantga.lang.program import Program
@@ -229,5 +229,4 @@ def _settled(plan: Plan, members: Sequence[Member]) -> list[Member]:
 def champions(state: State, most: int) -> list[Member]:
     """Return the first Pareto front of all islands together, the best score first: at most `most`, no two alike."""
     members = distinct([member for island in state.islands for member in island.members])
-    first = fronts(members, 1)
-    return sorted(first[0], key=by_score)[:most] if first else []
+    return unbeaten(members)[:most]

@@ -1,7 +1,7 @@
-"""Who survives and who breeds: DEAP's fitness, fronts and crowding; tournaments and lexicase with the caller's dice.
+"""Who survives and who breeds: goals, fronts and crowding; tournaments and lexicase with the caller's dice.
 
-DEAP's tournaments and lexicase draw from the module-wide generator, so those are ours. Its `sortLogNondominated` and
-`assignCrowdingDist` draw nothing; ties that they leave in the order of input are broken by the program's id.
+DEAP's tournaments and lexicase draw from the module-wide generator, so those are ours. Its fitness and fronts name the
+champions (decision 0016). Ties that fronts leave in the order of input are broken by the program's id.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from deap.base import Fitness
 from deap.tools import sortLogNondominated
-from deap.tools.emo import assignCrowdingDist
 from numpy.typing import NDArray
 
+from quantga.evolve.fronts import crowding, fronts_of
 from quantga.evolve.sizing import NEUTRAL, genes_in_use
 from quantga.evolve.tree import pieces
 from quantga.lang.genes import Genes
@@ -113,7 +113,7 @@ def complexity(program: Program) -> int:
 
     What is said twice counts once: `when(gt(x, 1), long, when(lt(x, -1), short, hold))` has one x.
     """
-    return pieces(program.tokens) + (2 * genes_in_use(program.genes) if program.genes != NEUTRAL else 0)
+    return pieces(program.term) + (2 * genes_in_use(program.genes) if program.genes != NEUTRAL else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +160,34 @@ def _simpler(one: Member, other: Member) -> bool:
     return (one.complexity, one.program.id) < (other.complexity, other.program.id)
 
 
-def fronts(members: Sequence[Member], most: int) -> list[list[Member]]:
-    """Return the Pareto fronts that hold the best `most` members; the least crowded of each front first."""
-    if not members or not most:
+def fronts(members: Sequence[Member]) -> list[list[Member]]:
+    """Return the Pareto fronts; the least crowded of each first."""
+    ordered = sorted(members, key=by_id)
+    points = [goals(member) for member in ordered]
+    found = []
+    for front in fronts_of(points):
+        rows = zip(crowding([points[place] for place in front]), front, strict=True)
+        found.append(
+            [
+                ordered[place]
+                for _, _, place in sorted((-distance, -points[place][0], place) for distance, place in rows)
+            ]
+        )
+    return found
+
+
+def unbeaten(members: Sequence[Member]) -> list[Member]:
+    """Return the first front, as DEAP finds it, the best score first."""
+    if not members:
         return []
-    ordered: list[list[Member]] = []
-    candidates = [_Candidate(member) for member in sorted(members, key=by_id)]
-    for front in sortLogNondominated(candidates, most):
-        assignCrowdingDist(front)
-        front.sort(key=lambda one: (-one.fitness.crowding_dist, -one.member.appraisal.score, one.member.program.id))
-        ordered.append([one.member for one in front])
-    return ordered
+    first = sortLogNondominated([_Candidate(member) for member in members], len(members), first_front_only=True)
+    return sorted([one.member for one in first], key=by_score)
 
 
 def ranked(members: Sequence[Member], selection: Selection) -> list[Member]:
     """Return the members, the best first: by fronts and crowding, or by score and then simplicity."""
     if selection == "nsga2":
-        return [member for front in fronts(members, len(members)) for member in front]
+        return [member for front in fronts(members) for member in front]
     return sorted(members, key=by_score)
 
 

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from quantga.evolve.grammar import ASPECTS, POSITION, Sort, bind
 from quantga.lang.kinds import IMMEDIATE, Kind
 from quantga.lang.ops import OPS
-from quantga.lang.term import Term, Token, arity, term
+from quantga.lang.term import Term, Token, term
 
 _USER: Sort = (Kind.RATIO, "score")
 _NUMBER: Sort = (Kind.WINDOW, "")  # until the operator that takes it says which ladder
@@ -102,12 +102,18 @@ def _one(sort: Sort) -> Sort:
 _one(POSITION)
 
 
-@lru_cache(maxsize=65536)
-def pieces(tokens: tuple[Token, ...]) -> int:
+@lru_cache(maxsize=16384)
+def pieces(root: Term) -> int:
     """Return how many different sub-expressions there are, numbers and leaves among them."""
-    known: dict[tuple[Token, ...], int] = {}
-    stack: list[int] = []
-    for token in reversed(tokens):
-        own = (token, *[stack.pop() for _ in range(arity(token))])
-        stack.append(known.setdefault(own, len(known)))
+    known: set[tuple[Token, ...]] = set()
+    waiting = [root]
+    while waiting:
+        at = waiting.pop()
+        if at.args:
+            tokens = at.tokens
+            if tokens not in known:
+                known.add(tokens)
+                waiting += at.args
+        else:
+            known.add((at.token,))
     return len(known)

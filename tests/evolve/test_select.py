@@ -21,6 +21,7 @@ from quantga.evolve.select import (
     merit,
     picker,
     ranked,
+    unbeaten,
 )
 from quantga.evolve.vary import random_programs
 from quantga.lang.parse import parse
@@ -50,16 +51,17 @@ drawdowns = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])
 def test_fronts_are_what_their_definition_says(points):
     members = [member(i, score, drawdown) for i, (score, drawdown) in enumerate(points)]
     left = members
-    for front in fronts(members, len(members)):
+    for front in fronts(members):
         expected = [m for m in left if not any(dominates(other, m) for other in left)]
         assert sorted(m.program.id for m in front) == sorted(m.program.id for m in expected)
         left = [m for m in left if m not in front]
     assert left == []
+    assert unbeaten(members) == sorted(fronts(members)[0], key=by_score)
 
 
 def test_next_to_no_position_is_no_merit():
     idle, worse, earns = member(0, -0.1, 0.001), member(1, -3.0, 0.0), member(2, 0.2, 0.9)
-    assert fronts([worse, idle, earns], 3) == [[earns], [idle], [worse]]
+    assert fronts([worse, idle, earns]) == [[earns], [idle], [worse]]
 
 
 @pytest.mark.parametrize("selection", ["nsga2", "tournament", "lexicase"])
