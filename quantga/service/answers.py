@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, HTTPException, Path, Request, Security
@@ -96,9 +98,11 @@ def answer_errors(app: FastAPI) -> None:
     """Give every error the shape of a Problem."""
 
     @app.exception_handler(Refused)
-    async def _refused(_: Request, error: Refused) -> Response:
+    async def _refused(request: Request, error: Refused) -> Response:
         answer = refusal(error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["allow"] = _allowed(app, request.url.path) or answer.headers["allow"]
         return answer
 
     @app.exception_handler(RequestValidationError)
@@ -109,6 +113,17 @@ def answer_errors(app: FastAPI) -> None:
 
     for kind, status in ((ConfigError, 422), (Conflict, 409), (StoreError, 503), (DataError, 503), (ClusterError, 503)):
         app.add_exception_handler(kind, _told(status))
+
+
+def _allowed(app: FastAPI, path: str) -> str:
+    """Return every method that a path has; a route of its own knows only its own."""
+    found = {
+        method.upper()
+        for template, methods in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        for method in methods
+    }
+    return ", ".join(sorted(found))
 
 
 def _told(status: int) -> Any:

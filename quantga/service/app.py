@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from quantga import __version__
-from quantga.service import belief, data, live, programs, runs
+from quantga.service import acts, belief, data, jobs, live, programs, runs
 from quantga.service.access import Scope
 from quantga.service.answers import PROBLEMS, Json, TheCaller, TheService, answer_errors, needs
 from quantga.service.gate import Gate
@@ -54,7 +54,16 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     answer_errors(app)
     app.get("/health", response_model=Health, tags=["service"], name="health")(_health)
-    for router in (_ABOUT, runs.router, programs.router, belief.router, data.router, live.router):
+    for router in (
+        _ABOUT,
+        runs.router,
+        programs.router,
+        belief.router,
+        data.router,
+        live.router,
+        jobs.router,
+        acts.router,
+    ):
         app.include_router(router)
     app.get("/", include_in_schema=False)(_front_page)
     app.mount("/page", StaticFiles(directory=PAGE))

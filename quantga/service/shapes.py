@@ -442,3 +442,29 @@ class Risk(_Shape):
     drawdown: float
     unknown: int
     halts: list[Halted]
+
+
+class JobLine(_Shape):
+    """A job on the cluster. kind: evolve, validate, …; status: as Ray names it."""
+
+    job: str
+    kind: str
+    status: str
+    message: str
+    started: int | None
+    ended: int | None
+
+
+class Jobs(_Shape):
+    """Jobs, the newest first; cluster: empty where the service knows none."""
+
+    cluster: str
+    jobs: list[JobLine]
+
+
+class Act(_Shape):
+    """What was done, and by whom: the living trader, or a line in the journal that the next trader begins with."""
+
+    session: str
+    act: Literal["halt", "flatten"]
+    by: Literal["trader", "journal"]

@@ -180,6 +180,27 @@ def test_what_trades_is_shown(served, visit):
     assert page.locator(".badge >> text=unknown").count() == 1
 
 
+def test_who_may_trade_halts_after_typing_what(judged, tmp_path, visit):
+    store = shutil.copytree(judged[0], tmp_path / "store")
+    with serving(store, tmp_path / "state") as one:
+        page = visit(one)
+        go(page, "live")
+        assert page.locator("button >> text=Flatten").count() == 0
+        page = visit(one, "trade")
+        go(page, "live")
+        page.click("button >> text=Flatten")
+        assert page.is_disabled("dialog button[type=submit]")
+        page.fill("dialog input", SESSION)
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector("dialog [role=alert] >> text=no trader lives")
+        page.click("text=Cancel")
+        page.click("button >> text=Halt")
+        page.fill("dialog input", SESSION)
+        page.press("dialog input", "Enter")
+        page.wait_for_selector("text=The account: halt by trade")
+    visit.wrong[:] = [line for line in visit.wrong if "409" not in line]
+
+
 def test_an_empty_store_says_what_to_do(tmp_path, visit):
     (tmp_path / "store").mkdir()
     with serving(tmp_path / "store", tmp_path / "state") as one:

@@ -11,6 +11,9 @@ export async function get(path, signal) {
   return ask(path, { signal });
 }
 
+let whoAmI;
+export const who = () => (whoAmI ??= get("about").catch((error) => ((whoAmI = undefined), Promise.reject(error))));
+
 export async function post(path, body) {
   return ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }

@@ -1,6 +1,6 @@
 // The page: which part is shown, by the address after #; each part draws itself and is told when it ends.
 
-import { get } from "./api.js";
+import { who } from "./api.js";
 import { failed, h } from "./dom.js";
 
 const PARTS = { evolution: "./evolution.js", databank: "./databank.js", trust: "./trust.js", live: "./live.js", data: "./data.js" };
@@ -47,7 +47,7 @@ addEventListener("hashchange", () => {
   show();
   main.focus({ preventScroll: true });
 });
-get("about").then(
+who().then(
   ({ store, caller }) => (document.getElementById("who").textContent = `${store} · ${caller.name}`),
   () => {},
 );

@@ -1,12 +1,12 @@
 // Live: what trades: equity, positions, orders and how they filled, and whether anything is halted.
 
-import { get } from "./api.js";
+import { get, post, who } from "./api.js";
 import { card, command, count, empty, figure, h, missing, moment, percent, table, tiles } from "./dom.js";
 
 const EVERY_MS = 3000;
 
 export async function draw(room, [wanted], { end }) {
-  const { sessions } = await get("sessions");
+  const [{ sessions }, { caller }] = await Promise.all([get("sessions"), who()]);
   if (!sessions.length) {
     room.append(h("div", { class: "head" }, h("h1", {}, "Live")), empty("Nothing trades", "No session of this store has a journal. A promoted strategy is what can be traded:", command("quantga validate last")));
     return;
@@ -15,7 +15,7 @@ export async function draw(room, [wanted], { end }) {
   const badge = h("span", { class: "badge" });
   const inside = h("div");
   const choose = h("select", { "aria-label": "Session", onchange: (event) => (location.hash = `#/live/${event.target.value}`) }, sessions.map((one) => h("option", { value: one.session, selected: one.session === name }, one.session)));
-  room.append(h("div", { class: "head" }, h("h1", {}, "Live"), choose, badge), inside);
+  room.append(h("div", { class: "head" }, h("h1", {}, "Live"), choose, badge, ...(caller.scopes.includes("trade") ? acts(name) : [])), inside);
   const refresh = async () => {
     const [{ positions }, { orders }, risk] = await Promise.all(["positions", "orders", "risk"].map((part) => get(`sessions/${name}/${part}`)));
     const halted = risk.halts.length > 0;
@@ -26,6 +26,39 @@ export async function draw(room, [wanted], { end }) {
   await refresh();
   const timer = setInterval(() => refresh().catch((error) => ((badge.textContent = error.message), (badge.className = "badge warn"))), EVERY_MS);
   end(() => clearInterval(timer));
+}
+
+const SAID = {
+  halt: ["Halt", "No new risk is taken. What is held stays, with its stops, until a person resumes."],
+  flatten: ["Flatten", "Everything is closed at the market, and the account is halted."],
+};
+
+function acts(name) {
+  return Object.keys(SAID).map((act) => h("button", { class: act === "flatten" ? "danger" : null, onclick: () => confirm(act, name) }, SAID[act][0]));
+}
+
+function confirm(act, name) {
+  const [title, what] = SAID[act];
+  const typed = h("input", { autocomplete: "off", "aria-label": "Session", oninput: () => (go.disabled = typed.value !== name) });
+  const said = h("p", { class: "down", role: "alert" });
+  const go = h("button", { class: "danger", type: "submit", disabled: true }, title);
+  const close = () => dialog.close();
+  const submit = async (event) => {
+    event.preventDefault();
+    go.disabled = true;
+    try {
+      await post(`sessions/${name}/${act}`, { confirm: typed.value });
+      close();
+      dispatchEvent(new HashChangeEvent("hashchange"));
+    } catch (error) {
+      said.textContent = error.message;
+      go.disabled = false;
+    }
+  };
+  const form = h("form", { onsubmit: submit }, h("label", {}, `Type ${name} to confirm`, typed), said, h("div", { class: "head" }, h("button", { type: "button", onclick: close }, "Cancel"), go));
+  const dialog = h("dialog", { class: "ask", "aria-label": title, onclose: () => dialog.remove() }, h("div", { class: "sheet" }, h("h1", {}, `${title}?`), h("p", {}, what), form));
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 function picture(positions, orders, risk) {
