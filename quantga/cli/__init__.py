@@ -14,6 +14,7 @@ from quantga.cli.bench import bench_app
 from quantga.cli.console import say
 from quantga.cli.data import data_app
 from quantga.cli.demo import demo
+from quantga.cli.doctor import doctor
 from quantga.cli.evolve import evolve
 from quantga.cli.exchange import app as exchange_app
 from quantga.cli.feed import feed
@@ -58,6 +59,7 @@ for verb in (
     replay,
     parity,
     explain,
+    doctor,
     serve,
 ):
     app.command(verb.__name__)(verb)
