@@ -159,12 +159,12 @@ def _fills(desk: Desk, sub: Json) -> list[Json]:
 
 
 def _slices(desk: Desk, sub: Json) -> list[Json]:
-    data = {"isSnapshot": True, "user": sub["user"], "twapSliceFills": slice_rows(_account(desk, sub))}
+    data = {"isSnapshot": True, "user": sub["user"], "twapSliceFills": slice_rows(_account(desk, sub))[::-1]}
     return [_frame("userTwapSliceFills", data)]
 
 
 def _twap_log(desk: Desk, sub: Json) -> list[Json]:
-    rows = twap_history(desk, _account(desk, sub))[:HISTORY]
+    rows = twap_history(desk, _account(desk, sub))[:HISTORY][::-1]
     return [_frame("userTwapHistory", {"isSnapshot": True, "user": sub["user"], "history": rows})]
 
 

@@ -176,6 +176,8 @@ def twap_state(desk: Desk, twap: Twap, *, fresh: bool = False) -> Json:
         "reduceOnly": twap.reduce_only,
         "randomize": twap.randomize,
         "timestamp": twap.time,
+        "trigger": None,
+        "stopPx": None,
     }
 
 
@@ -212,4 +214,4 @@ def twap_states(desk: Desk, account: Account) -> list[list[Any]]:
 
 def slice_row(fill: Json) -> Json:
     """A suborder's fill as `userTwapSliceFills` has it."""
-    return {"fill": {key: value for key, value in fill.items() if key != "twapId"}, "twapId": fill["twapId"]}
+    return {"fill": {**fill, "twapId": None}, "twapId": fill["twapId"]}

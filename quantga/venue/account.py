@@ -111,7 +111,10 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A fill of one's own. `closed_pnl` is gross of the fee; a negative fee is a rebate. `tid` is None before 2024."""
+    """A fill of one's own. `closed_pnl` is gross of the fee; a negative fee is a rebate.
+
+    `tid` is None before 2024, and `fee` NaN in the answers of early 2023, which had none.
+    """
 
     coin: str
     time: int

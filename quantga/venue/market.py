@@ -27,7 +27,8 @@ class MarginTier:
 class Asset:
     """One perpetual. `index` is its number in orders; sizes have at most `size_decimals` decimals.
 
-    Without `tiers` the venue named a margin table that it did not give: the margin is not known.
+    Without `tiers` the venue named a margin table that it did not give, or no leverage (as early in 2023; `max_leverage` is
+    then 0): the margin is not known.
     """
 
     coin: str

@@ -302,3 +302,18 @@ def test_what_tells_fills_apart(recordings):
     other = [{**row, "tid": 1}, {**row, "coin": "JUP"}, {**row, "oid": 1}, {**row, "time": row["time"] + 1}]
     assert len(answers.parse("userFills", [row, *other, row, *other])) == 5
     assert len(answers.parse("userFills", [row, {**row, "cloid": "0x" + "0a" * 16}])) == 1
+
+
+def test_answers_of_early_2023_read_too():
+    """Shapes that the SDK's first recordings have: no leverage in metadata, no fee in fills, `withdrawable` elsewhere."""
+    meta = answers.parse("meta", {"universe": [{"name": "BTC", "szDecimals": 5}]})
+    assert not meta.asset("BTC").tradable
+    fill = {"closedPnl": "-0.01904", "coin": "ATOM", "crossed": True, "dir": "Short > Long", "hash": "0x10", "oid": 7}
+    fill |= {"px": "12.27", "side": "B", "startPosition": "-4.76", "sz": "6.69", "time": 1677624941480}
+    (one,) = answers.parse("userFills", [fill])
+    assert one.fee.is_nan()
+    summary = {"accountValue": "1182.3", "totalMarginUsed": "171.7", "totalNtlPos": "3434.8", "withdrawable": "1010.5"}
+    old = {"assetPositions": [], "crossMarginSummary": summary, "marginSummary": summary}
+    assert str(answers.parse("clearinghouseState", old).withdrawable) == "1010.5"
+    with pytest.raises(Unknown):  # with what came later, a field that lacks is an error
+        answers.parse("userFills", [{**fill, "tid": 5}])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from quantga.venue.account import (
     AccountState,
     AddressBudget,
@@ -29,6 +31,8 @@ from quantga.venue.hyperliquid.reading import (
     whole,
 )
 
+NO_FEE = Decimal("NaN")
+
 
 @reader("account state (clearinghouseState)")
 def state(answer: Json) -> AccountState:
@@ -42,7 +46,9 @@ def state(answer: Json) -> AccountState:
         notional=exact(summary["totalNtlPos"]),
         cross_value=exact(cross["accountValue"]),
         maintenance=None if maintenance is None else exact(maintenance),
-        withdrawable=exact(answer["withdrawable"]),
+        withdrawable=exact(
+            (answer if "withdrawable" in answer else cross)["withdrawable"]
+        ),  # early in 2023 it was there
         positions=tuple(_position(row["position"]) for row in rows(answer["assetPositions"])),
     )
 
@@ -146,7 +152,7 @@ def fill(row: Json) -> Fill:
         start=exact(row["startPosition"]),
         direction=text(row["dir"]),
         closed_pnl=exact(row["closedPnl"]),
-        fee=exact(row["fee"]),
+        fee=exact(row["fee"]) if "fee" in row or "tid" in row else NO_FEE,
         fee_token=text(row.get("feeToken", "USDC")),
         crossed=bool(row["crossed"]),
         hash=text(row["hash"]),

@@ -38,7 +38,7 @@ class SpotMeta:
 
 @reader("metadata (meta)")
 def meta(answer: Json) -> Meta:
-    """Return the assets. One whose margin table is missing has no tiers, and so is not tradable."""
+    """Return the assets. One whose margin table or leverage is missing has no tiers, and so is not tradable."""
     tables = None
     if "marginTables" in answer:
         tables = {whole(key): _tiers(table) for key, table in answer["marginTables"]}
@@ -50,11 +50,11 @@ def meta(answer: Json) -> Meta:
 
 
 def _asset(index: int, row: Json, tables: dict[int, tuple[MarginTier, ...]] | None) -> Asset:
-    most, decimals = whole(row["maxLeverage"]), whole(row["szDecimals"])
-    if not 0 <= decimals <= 6 or most < 1:
+    most, decimals = whole(row["maxLeverage"]) if "maxLeverage" in row else 0, whole(row["szDecimals"])
+    if not 0 <= decimals <= 6 or (most < 1 and "maxLeverage" in row):
         raise ValueError(f"{row['name']}: szDecimals {decimals}, maxLeverage {most}")
     number_of_table = row.get("marginTableId", most)
-    tiers: tuple[MarginTier, ...] = (MarginTier(Decimal(0), most),)
+    tiers: tuple[MarginTier, ...] = (MarginTier(Decimal(0), most),) if most else ()
     if tables is not None and whole(number_of_table) in tables:
         tiers = tables[number_of_table]
     elif tables and number_of_table >= SINGLE and "marginTableId" in row:
