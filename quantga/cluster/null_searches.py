@@ -104,7 +104,10 @@ def null_searches(
 
 
 def search_bytes(market: Market) -> int:
-    """Return the memory that a whole search takes, in bytes: what appraising does, a surrogate and a population."""
+    """Return the memory that a whole search takes, in bytes: what appraising does, a surrogate and a population.
+
+    Measured: 290 MB of a worker's own on 21,000 bars of one asset; this gives 370.
+    """
     return task_bytes(market) + _SEARCH_BYTES + _SURROGATE_BYTES * sum(map(len, market.values()))
 
 
