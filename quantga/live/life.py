@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -110,14 +111,16 @@ class Life:
 
     def __post_init__(self) -> None:
         self._stopping = False
-        self._failure: QuantgaError | None = None
+        self._lost: QuantgaError | None = None
+        self._unwritten: StoreError | None = None
+        self._until = math.inf
         self._asked: list[tuple[str, str, str]] = []
         self._lively = time.monotonic()
         self._signer = ""
 
     def stop(self) -> None:
         """End at the next safe point: nothing is decided any more, outcomes are settled, positions and stops stay."""
-        self._stopping = True
+        self._stopping, self._until = True, time.monotonic() + _SETTLING_S
 
     async def run(self) -> None:
         """Trade until stopped.
@@ -147,7 +150,7 @@ class Life:
         how = "begins" if begun.fresh else "goes on"
         self.say(f"session {begun.session.began.session} of {standing.account} {how}: {place.folder}")
         with begun.journal:
-            dealer = Dealer(client, begun.journal, begun.session, fence=lambda: right.remaining_ms)
+            dealer = Dealer(client, begun.journal, begun.session, fence=lambda: right.remaining_ms, sleep=self._sleep)
             terms = begun.terms
             trader = Trader(
                 dealer, begun.strategies, terms.limits, standing.meta, execution=terms.execution,
@@ -161,6 +164,8 @@ class Life:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                if self._stopping:
+                    place.beat(self._sign(begun))
 
     async def _work(self, begun: Begun, trader: Trader, standing: Standing, right: Lease) -> None:
         try:
@@ -174,8 +179,10 @@ class Life:
             self.say("recovered: every outcome is known and every position has its stop")
             await self._follow(begun, trader)
             await self._end(trader)
-        except StoreError:
-            if self._failure is None:
+        except TimeoutError:
+            self.say("stopped; the venue does not answer: what is open is settled at the next start")
+        except StoreError as error:
+            if error is not self._lost:
                 await self._shield(begun, trader, standing)
             raise
 
@@ -201,8 +208,7 @@ class Life:
                 wake.clear()
                 if running.done():
                     running.result()
-                if self._failure is not None:
-                    raise self._failure
+                self._require()
                 await self._due(begun, trader, closes, heard)
                 met = stream.status()["traffic"]["connects"]
                 if met != connects or time.monotonic() - checked > self.timing.check:
@@ -253,7 +259,7 @@ class Life:
                         trader.guard.halt(symbol if name == "halt" else "", reason)
                         self.say(f"halted {symbol}: {reason}")
                 except StoreError as error:
-                    self._failure = error
+                    self._unwritten = error
                 self._asked.append((name, symbol, reason))
                 path.unlink(missing_ok=True)
             await asyncio.sleep(self.timing.wake)
@@ -265,34 +271,44 @@ class Life:
             try:
                 await asyncio.to_thread(right.look)
             except Conflict as error:
-                self._failure = error
+                self._lost = error
             except StoreError as error:
                 if right.remaining_ms == 0:
-                    self._failure = error
+                    self._lost = error
+
+    async def _sleep(self, seconds: float) -> None:
+        """Pause between two tries, unless there is no sense in another one."""
+        self._require()
+        await asyncio.sleep(seconds)
+
+    def _require(self) -> None:
+        """Raise what ends this trader: a lost lease, a journal that cannot be written, a stop that took too long."""
+        for failure in (self._lost, self._unwritten):
+            if failure is not None:
+                raise failure
+        if time.monotonic() > self._until:
+            raise TimeoutError
 
     async def _beat(self, place: Account, begun: Begun) -> None:
         """Tell others that the trader lives: `lively` is when its loop went round last."""
         while True:
-            age = time.monotonic() - self._lively
-            session = begun.session
-            sign = {
-                "at": time.time_ns() // 10**6, "lively": time.time_ns() // 10**6 - int(age * 1000), "process": os.getpid(),
-                "session": session.began.session, "account": session.began.account, "network": begun.terms.network,
-                "url": self.wanted.url, "halts": dict(session.halts),
-                "signer": self._signer, "leaving": self._stopping,
-            }  # fmt: skip
             with contextlib.suppress(StoreError):
-                place.beat(sign)
+                place.beat(self._sign(begun))
             await asyncio.sleep(self.timing.beat)
+
+    def _sign(self, begun: Begun) -> dict[str, object]:
+        now, session = time.time_ns() // 10**6, begun.session
+        age = int((time.monotonic() - self._lively) * 1_000)
+        return {
+            "at": now, "lively": now - age, "process": os.getpid(), "session": session.began.session,
+            "account": session.began.account, "network": begun.terms.network, "url": self.wanted.url,
+            "halts": dict(session.halts), "signer": self._signer, "leaving": self._stopping,
+        }  # fmt: skip
 
     async def _end(self, trader: Trader) -> None:
         """Come to the end that SIGTERM asks for: entries withdrawn, outcomes known, stops in place."""
-        try:
-            async with asyncio.timeout(_SETTLING_S):
-                await trader.surely(trader.withdraw)
-                await trader.resume()
-        except TimeoutError:
-            self.say("the venue does not answer: what is open is settled at the next start")
+        await trader.surely(trader.withdraw)
+        await trader.resume()
         held = ", ".join(f"{trader.dealer.session.book.net(one)} lots of {one}" for one in trader.symbols)
         self.say(f"stopped; held with their stops: {held}")
 

@@ -30,7 +30,7 @@ def standing(place: Account) -> dict[str, Any]:
     session = fold(entries)
     sign = place.beaten() or {}
     age = time.time_ns() // 10**6 - int(sign.get("at", 0))
-    alive = bool(sign) and age < _ALIVE_MS and sign.get("session") == session.began.session
+    alive = age < _ALIVE_MS and not sign.get("leaving") and sign.get("session") == session.began.session
     return {
         "network": place.network,
         "account": session.began.account,

@@ -18,7 +18,7 @@ from eth_account import Account as Key
 from quantga.errors import ConfigError, Conflict
 from quantga.live.beginning import Wanted
 from quantga.live.journal import read
-from quantga.live.lease import lease
+from quantga.live.lease import Lease, lease
 from quantga.live.leaving import leave, lift
 from quantga.live.life import Life, Timing, own_wire
 from quantga.live.places import Account
@@ -241,6 +241,22 @@ async def test_what_cannot_be_traded_is_refused_with_one_sentence(desk) -> None:
             await desk.life(wanted, key).run()
     assert desk.place.sessions() == []
     assert desk.venue.info({"type": "historicalOrders", "user": desk.address}) == []
+
+
+async def test_a_trader_whose_account_was_taken_over_stops_and_leaves_its_stops(desk) -> None:
+    class Right:
+        def require(self) -> None:
+            """It stands."""
+
+    life = desk.life()
+    task = asyncio.create_task(life.run())
+    await desk.until(lambda: task.done() or any("recovered" in line for line in desk.said))
+    await desk.bars(2)
+    await desk.until(lambda: bool(desk.positions))
+    Lease(open_lake(desk.folder), Right(), desk.place.folder.name)
+    with pytest.raises(Conflict, match="took this account over"):
+        await asyncio.wait_for(task, CAP_S)
+    guarded(desk.venue, desk.address)
 
 
 async def test_one_trader_per_account_and_one_set_of_strategies_per_session(desk) -> None:
