@@ -17,6 +17,7 @@ from quantga.exchange import snapshot
 from quantga.exchange.assets import MICRO, Asset, load_assets
 from quantga.exchange.bars import Bars, read_folder
 from quantga.exchange.clock import Clock
+from quantga.exchange.clockwork import HOUR
 from quantga.exchange.desk import Desk, Events
 from quantga.exchange.engine import Engine, new_engine, resumed_engine
 from quantga.exchange.faults import HOW_LONG, Faults, Planned
@@ -214,13 +215,17 @@ class Exchange:
     async def step(self, ms: int) -> int:
         """Move a stepped market by `ms`, and send one frame of every book; the market's new time.
 
+        It moves an hour at a time, so that a long way leaves nobody unanswered.
+
         Raises:
             ConfigError: the market runs by itself.
         """
         if not self.clock.stepped or self._options.mirror:
             raise ConfigError("the market runs at a ratio: start with --step to move it by command")
-        self.clock.step(ms)
-        await self.submit({"k": "tick"})
+        while ms > 0 and self.engine.state.market < self.engine.clockwork.end():
+            self.clock.step(min(ms, HOUR))
+            ms -= HOUR
+            await self.submit({"k": "tick"})
         for fast in (True, False):
             self.hub.books(fast=fast)
         return self.engine.state.market
