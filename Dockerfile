@@ -20,7 +20,8 @@ RUN for name in hatchling packaging pathspec pluggy trove-classifiers; do .ci/lo
     && /opt/quantga/bin/pip uninstall --yes --quiet hatchling pathspec pluggy trove-classifiers
 
 FROM ${BASE_IMAGE}
-RUN groupadd --gid 10001 quantga && useradd --create-home --home-dir /srv/quantga --uid 10001 --gid 10001 quantga
+RUN groupadd --gid 10001 quantga && useradd --create-home --home-dir /srv/quantga --uid 10001 --gid 10001 quantga \
+    && install --directory --owner=quantga --group=quantga /state
 COPY --from=build /opt/quantga /opt/quantga
 COPY --chown=quantga:quantga jobs /srv/quantga/jobs
 ENV PATH=/opt/quantga/bin:$PATH \

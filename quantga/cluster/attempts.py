@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
+from quantga.cluster.connect import lacks_package
 from quantga.cluster.task import largest_node
 from quantga.errors import ClusterError, QuantgaError
 
@@ -61,7 +62,7 @@ class Attempts:
             except RayTaskError as error:
                 cause = getattr(error, "cause", None)
                 if not isinstance(cause, MemoryError):
-                    raise (cause if isinstance(cause, QuantgaError) else error) from error
+                    raise lacks_package(error) or (cause if isinstance(cause, QuantgaError) else error) from error
                 self._again(attempt, error, starved=True)
             except RayError as error:
                 self._again(attempt, error, starved=isinstance(error, OutOfMemoryError))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ _PLAIN = ("CPU", "GPU", "memory", "object_store_memory")
 def connect(cluster: Cluster) -> Iterator[int]:
     """Connect to Ray, yield how many tasks may run at once, and disconnect; a Ray already there is used and left as it is.
 
-    Raises ClusterError where no Ray answers, ConfigError for an impossible number of workers.
+    Raises ClusterError where no Ray answers, ConfigError for an impossible number of workers and for another Ray or Python there.
     """
     if cluster.workers is not None and cluster.workers < 1:
         raise ConfigError(f"workers={cluster.workers}: at least one is needed")
@@ -40,12 +41,33 @@ def connect(cluster: Cluster) -> Iterator[int]:
     _require_listener(address)
     try:
         ray.init(**(_local(cluster) if address == "local" else {"address": address}), **_quiet())
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # a node that is too slow to start raises no narrower one
+        if "Version mismatch" in str(error):
+            raise ConfigError(_mismatch(address, str(error))) from error
         raise ClusterError(f"Ray at {address!r} does not answer ({_first_line(error)}): {_advice(address)}") from error
     try:
         yield workers_of(cluster)
     finally:
         ray.shutdown()
+
+
+def _mismatch(address: str, said: str) -> str:
+    there, python_there, here, python = re.findall(r"(?:Ray|Python): (\S+)", said)[:4]
+    return (
+        f"the cluster at {address} runs Ray {there} and Python {python_there}, and this is Ray {here} and Python {python}: use the "
+        "same on both sides, as the cluster's image or a job does"
+    )
+
+
+def lacks_package(error: Exception) -> ClusterError | None:
+    """Return what to say where a node could not load what a task needs; None where it failed for another reason."""
+    found = re.search(r"No module named '([^']+)'", str(error))
+    if found is None:
+        return None
+    return ClusterError(
+        f"a node of the cluster has no {found[1]!r}: give all nodes the same image, or send the command as a job "
+        "(`quantga job submit`), which takes the package along"
+    )
 
 
 def address_of(cluster: Cluster) -> str:

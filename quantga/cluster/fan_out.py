@@ -18,7 +18,7 @@ import numpy as np
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
-from quantga.cluster.connect import workers_of
+from quantga.cluster.connect import lacks_package, workers_of
 from quantga.cluster.task import Appraise, Market, Parcel, Verdicts, appraise_batch, largest_node, task_bytes
 from quantga.engine.appraise import FAILURES, Appraisals, Trial, appraiser
 from quantga.engine.metrics import ALPHA_SHARPE, KURTOSIS, MAX_DRAWDOWN, N_DAYS, SKEW
@@ -185,7 +185,7 @@ class FanOut:
             return []
         except RayTaskError as error:
             if not isinstance(getattr(error, "cause", None), MemoryError):
-                raise _cause(error, batch) from error
+                raise lacks_package(error) or _cause(error, batch) from error
             self._retry(batch, error)
             return []
         except RayError as error:

@@ -34,14 +34,17 @@ class Lab:
     """A head without work, two nodes of one CPU, an S3 server, and a run that is driven through what befalls them."""
 
     def __init__(self, folder: Path) -> None:
-        from ray.cluster_utils import Cluster
-
         self.server = Weed(folder / "weed")
         self.server.start()
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        self.nodes = [self._node() for _ in range(2)]
+        self._start()
         self.files = folder / "market" / "files"
         self.killed: Counter[str] = Counter()
+
+    def _start(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        self.nodes = [self._node() for _ in range(2)]
 
     def _node(self):
         return self.cluster.add_node(num_cpus=1, object_store_memory=200 * 2**20)
@@ -79,6 +82,12 @@ class Lab:
         self.killed[kind] += 1
         if kind == "driver":
             driver.kill()
+            return self._drive(store)
+        if kind == "head":  # with it go the driver, which is a job there, and what the nodes belong to
+            self.cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+            driver.kill()
+            self.cluster.shutdown()
+            self._start()
             return self._drive(store)
         if kind == "store":
             self.server.kill()
@@ -149,13 +158,21 @@ def test_whatever_is_killed_the_champions_are_the_same(lab, expected):
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_the_head_is_killed_and_the_job_given_again(lab, expected):
+    assert lab.digest(lab.new_store("head"), plan(3, 0, ("head", "head"))) == expected
+    assert lab.killed["head"] == 2
+
+
+@pytest.mark.proof
 @pytest.mark.timeout(7200)
-def test_a_hundred_kills(lab, expected):
-    run = 0
+def test_a_hundred_kills(lab, expected, record_property):
+    run, kinds_ = 0, (*KINDS, "head")
     while sum(lab.killed.values()) < 100:
         run += 1
         draw = stream(2, "kinds", run)
-        kinds = tuple(KINDS[i] for i in draw.integers(len(KINDS), size=5))
+        kinds = tuple(kinds_[i] for i in draw.integers(len(kinds_), size=5))
         assert lab.digest(lab.new_store(f"proof-{run}"), plan(2, run, kinds)) == expected, (run, kinds)
         print(run, dict(lab.killed), flush=True)
-    assert min(lab.killed[kind] for kind in KINDS) > 0
+    record_property("kills", dict(lab.killed))
+    assert min(lab.killed[kind] for kind in kinds_) > 0

@@ -23,6 +23,7 @@ MODELS = {
     "compute": ("anyscale.compute_config.models", "ComputeConfig"),
     "schedule": ("anyscale.schedule.models", "ScheduleConfig"),
     "workspace": ("anyscale.workspace.models", "WorkspaceConfig"),
+    "service": ("anyscale.service.models", "ServiceConfig"),
 }
 
 
@@ -142,9 +143,10 @@ def test_compose_listens_on_this_machine_only_and_starts_what_exists():
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert set(config["services"]["head"]["secrets"]) == set(config["secrets"])
-    words = config["services"]["exchange"]["command"]
-    assert words[0] == "exchange"
-    _accepted(words)
+    for name, verb in (("exchange", "exchange"), ("service", "serve")):
+        words = config["services"][name]["command"]
+        assert words[0] == verb
+        _accepted(words)
     if (
         shutil.which("docker")
         and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
