@@ -17,9 +17,11 @@ from quantga.service import acts, belief, data, jobs, live, programs, runs
 from quantga.service.access import Scope
 from quantga.service.answers import PROBLEMS, Json, TheCaller, TheService, answer_errors, needs
 from quantga.service.gate import Gate
+from quantga.service.measure import Measured, metrics
 from quantga.service.service import Service
 from quantga.service.shapes import About, Health
 from quantga.service.watch import watch
+from quantga.telemetry.exporter import Exporter
 
 PAGE = Path(str(files("quantga.service"))) / "page"
 _ABOUT = APIRouter(tags=["service"], dependencies=[needs(Scope.READ)], responses=PROBLEMS)
@@ -53,6 +55,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     answer_errors(app)
+    exporter = Exporter(service)
     app.get("/health", response_model=Health, tags=["service"], name="health")(_health)
     for router in (
         _ABOUT,
@@ -63,11 +66,13 @@ def create_app(service: Service) -> FastAPI:
         live.router,
         jobs.router,
         acts.router,
+        metrics(exporter),
     ):
         app.include_router(router)
     app.get("/", include_in_schema=False)(_front_page)
     app.mount("/page", StaticFiles(directory=PAGE))
     app.add_middleware(Gate, guard=service.guard)
+    app.add_middleware(Measured, exporter=exporter)
     return app
 
 
