@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["FILE", "NOTICE", "STUCK_S", "Pulse", "put"]
+__all__ = ["FILE", "NOTICE", "STUCK_S", "Pulse", "put", "watched"]
 
 FILE = "heartbeat.json"
 """The file's name in an account's folder (`places.Account.heartbeat`)."""
@@ -22,6 +22,7 @@ NOTICE = "watchdog.json"
 """Beside it: what the watchdog last knew, for `quantga status`."""
 STUCK_S = 60.0
 """A loop that did not go round for so long hangs; settling an outcome while the venue is away takes less."""
+_STALE_S = 15.0
 
 
 class Pulse:
@@ -54,6 +55,21 @@ class Pulse:
     def signer(self) -> str:
         """The address of the trader's key; "" where it did not say."""
         return str(self.told.get("signer", ""))
+
+
+def watched(folder: Path, now: int) -> str:
+    """Return in words who watches a trader, at wall time `now` (ms): what is missing is said loudly."""
+    try:
+        told: dict[str, Any] = orjson.loads((folder / NOTICE).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return "NONE: nobody cancels entries if the trader dies; give `quantga watchdog`"
+    age = (now - int(told.get("at", 0))) / 1_000
+    if age > _STALE_S:
+        return f"GONE for {age:.0f} s: nobody cancels entries if the trader dies; give `quantga watchdog`"
+    lost = "; the trader is LOST" if told.get("lost") else ""
+    reached = "" if told.get("reached") else "; the venue does not answer it"
+    armed = "the venue's switch is armed" if told.get("armed") else f"UNARMED: {told.get('unarmed')}"
+    return f"process {told.get('pid')} watches{lost}{reached}; {armed}"
 
 
 def put(path: Path, told: Mapping[str, object]) -> None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from quantga.live.heartbeat import watched
 from quantga.live.journal import read
 from quantga.live.orders import Phase, Purpose
 from quantga.live.places import Account
@@ -36,6 +37,7 @@ def standing(place: Account) -> dict[str, Any]:
         "account": session.began.account,
         "session": session.began.session,
         "trader": f"process {sign['process']} lives" if alive else "not running",
+        "watchdog": watched(place.folder, time.time_ns() // 10**6),
         "halts": "; ".join(f"{symbol or 'all'}: {why}" for symbol, why in session.halts.items()) or "none",
         "equity": str(session.equity),
         "loss today": _loss(session.equity, session.day_start),

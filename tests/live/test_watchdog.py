@@ -18,7 +18,7 @@ from eth_account import Account as Key
 from hyperliquid.exchange import Exchange as Sdk
 
 from quantga.errors import ConfigError
-from quantga.live.heartbeat import FILE, NOTICE, Pulse, put
+from quantga.live.heartbeat import FILE, NOTICE, Pulse, put, watched
 from quantga.live.watchdog import RESERVE, Patience, Watchdog, loopback_only
 from quantga.venue.account import OrderRequest, Place, Trigger
 from quantga.venue.hyperliquid.client import Hyperliquid
@@ -71,6 +71,16 @@ def test_a_pulse_goes_by_change_alone(tmp_path):
     late = Pulse(tmp_path, 200.0)
     assert late.age(200.0) == 0.0  # an old file counts from the first look
     assert late.age(206.0) == 6.0
+
+
+def test_status_says_loudly_who_does_not_watch(tmp_path):
+    assert watched(tmp_path, 0).startswith("NONE")
+    notice = {"pid": 7, "at": 100_000, "lost": False, "reached": True, "armed": False, "unarmed": "no volume"}
+    put(tmp_path / NOTICE, notice)
+    assert watched(tmp_path, 101_000) == "process 7 watches; UNARMED: no volume"
+    assert watched(tmp_path, 200_000).startswith("GONE for 100 s")
+    put(tmp_path / NOTICE, {**notice, "lost": True, "reached": False, "armed": True})
+    assert "LOST" in watched(tmp_path, 101_000)
 
 
 class Weighed:
