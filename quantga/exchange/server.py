@@ -213,12 +213,13 @@ async def serve(exchange: Exchange, host: str, port: int, ready: asyncio.Event |
             loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(Server(exchange).application(), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    if ready is not None:
-        ready.set()
     clock = asyncio.ensure_future(exchange.run())
     waiting = asyncio.ensure_future(stop.wait())
     try:
+        await exchange.opened()
+        await web.TCPSite(runner, host, port).start()
+        if ready is not None:
+            ready.set()
         await asyncio.wait([clock, waiting], return_when=asyncio.FIRST_COMPLETED)
         if clock.done():
             clock.result()

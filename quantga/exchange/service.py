@@ -32,6 +32,8 @@ Json = Any
 SNAPSHOT_EVERY = 200_000
 """Orders, cancels and ticks after which a snapshot is due: a restart replays at most these."""
 BEAT = 0.1
+FIRST_BOOKS = 10.0
+"""Seconds that a mirrored venue has for its first books before the port answers without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,14 @@ class Exchange:
         finally:
             if following is not None:
                 following.cancel()
+
+    async def opened(self) -> None:
+        """Wait until every market has a book, as long as a mirrored venue may take to send its first ones."""
+        end = time.monotonic() + FIRST_BOOKS
+        while self._options.mirror and time.monotonic() < end:
+            if all(market.bids and market.asks for market in self.engine.state.coins):
+                return
+            await asyncio.sleep(BEAT)
 
     def _follow(self, market: int) -> None:
         """Take another venue's time; a restart in place has replaced the clock."""
