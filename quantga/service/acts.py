@@ -21,7 +21,7 @@ from quantga.service.access import Scope
 from quantga.service.answers import MISSING, PROBLEMS, Json, TheCaller, TheService, missing, needs, problem
 from quantga.service.live import SessionId
 from quantga.service.service import Service
-from quantga.service.shapes import Act
+from quantga.service.shapes_live import Act
 
 router = APIRouter(
     prefix="/api/v1/sessions", tags=["live"], dependencies=[needs(Scope.TRADE)],

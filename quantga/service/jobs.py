@@ -18,7 +18,7 @@ from quantga.service.access import Scope
 from quantga.service.answers import MISSING, PROBLEMS, Json, TheService, missing, needs, problem
 from quantga.service.archive import Row
 from quantga.service.service import Service
-from quantga.service.shapes import JobLine, Jobs
+from quantga.service.shapes_live import JobLine, Jobs
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 

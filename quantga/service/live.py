@@ -11,7 +11,7 @@ from quantga.service import sessions as journals
 from quantga.service.access import Scope
 from quantga.service.answers import MISSING, PROBLEMS, Json, TheService, missing, needs
 from quantga.service.service import Service
-from quantga.service.shapes import Orders, Positions, Risk, SessionLine, Sessions
+from quantga.service.shapes_live import Orders, Positions, Risk, SessionLine, Sessions
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["live"], dependencies=[needs(Scope.READ)], responses=PROBLEMS)
 

@@ -12,23 +12,25 @@ from pydantic import BaseModel, ConfigDict
 type Number = float | None
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """An answer: no field that is not named."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(_Shape):
+class Problem(Shape):
     """Why there is no answer, in a sentence."""
 
     error: str
 
 
-class Health(_Shape):
+class Health(Shape):
     """That the service answers; it says no more to strangers."""
 
     status: Literal["ok"]
 
 
-class Caller(_Shape):
+class Caller(Shape):
     """Who asks."""
 
     token: str
@@ -37,7 +39,7 @@ class Caller(_Shape):
     expires: int | None
 
 
-class About(_Shape):
+class About(Shape):
     """The service, its store, and who asks. catalog: when the index was built; newer generations of a run are told by its progress."""
 
     version: str
@@ -47,7 +49,7 @@ class About(_Shape):
     caller: Caller
 
 
-class RunLine(_Shape):
+class RunLine(Shape):
     """A run. generation: committed so far, of generations. best: score, in-sample, the best of `trials`. verdict: of a validation, or empty."""
 
     run: str
@@ -67,14 +69,14 @@ class RunLine(_Shape):
     verdict: str
 
 
-class Runs(_Shape):
+class Runs(Shape):
     """Runs, the one searched last first; total: how many there are."""
 
     total: int
     runs: list[RunLine]
 
 
-class RunDetail(_Shape):
+class RunDetail(Shape):
     """A run with what it is made of (run.json) and the best score of each surrogate search that it was compared with."""
 
     line: RunLine
@@ -82,7 +84,7 @@ class RunDetail(_Shape):
     placebo: list[float]
 
 
-class Generation(_Shape):
+class Generation(Shape):
     """One committed generation.
 
     best, median: score per island, null where none lives. trials: programs appraised so far; new: of these, in this
@@ -101,7 +103,7 @@ class Generation(_Shape):
     seconds: Number
 
 
-class Generations(_Shape):
+class Generations(Shape):
     """How a run went so far."""
 
     run: str
@@ -109,7 +111,7 @@ class Generations(_Shape):
     generations: list[Generation]
 
 
-class ProgramLine(_Shape):
+class ProgramLine(Shape):
     """A program in one run, in-sample. generation: in which it was first appraised (from 0)."""
 
     id: str
@@ -124,7 +126,7 @@ class ProgramLine(_Shape):
     trades: Number
 
 
-class Programs(_Shape):
+class Programs(Shape):
     """Distinct programs of a run; total: those that the filters let through; trials: what the best of them is the best of."""
 
     run: str
@@ -133,7 +135,7 @@ class Programs(_Shape):
     programs: list[ProgramLine]
 
 
-class FrontLine(_Shape):
+class FrontLine(Shape):
     """A champion: no program of the run beats it in score, drawdown and size together."""
 
     id: str
@@ -147,7 +149,7 @@ class FrontLine(_Shape):
     trades: Number
 
 
-class Front(_Shape):
+class Front(Shape):
     """The champions of a finished run; empty before it is."""
 
     run: str
@@ -155,14 +157,14 @@ class Front(_Shape):
     front: list[FrontLine]
 
 
-class WordLine(_Shape):
+class WordLine(Shape):
     """A line of the rule in words, indented by depth."""
 
     depth: int
     text: str
 
 
-class Box(_Shape):
+class Box(Shape):
     """A node of the rule as a tree: column `depth`, row `y` (pixels), its parent's index or -1; numbers: windows and levels."""
 
     label: str
@@ -175,7 +177,7 @@ class Box(_Shape):
     parent: int
 
 
-class Appraised(_Shape):
+class Appraised(Shape):
     """Where a program was appraised, in-sample."""
 
     run: str
@@ -188,7 +190,7 @@ class Appraised(_Shape):
     trades: Number
 
 
-class ProgramDetail(_Shape):
+class ProgramDetail(Shape):
     """A program: its text, in words, as a tree, and where it was appraised. lookback, reach: bars."""
 
     id: str
@@ -201,7 +203,7 @@ class ProgramDetail(_Shape):
     appraised: list[Appraised]
 
 
-class Phase(_Shape):
+class Phase(Shape):
     """A stretch of time, [start, end)."""
 
     phase: Literal["searched", "embargo", "holdout"]
@@ -209,7 +211,7 @@ class Phase(_Shape):
     end: int
 
 
-class Equity(_Shape):
+class Equity(Shape):
     """Equity by day, after costs, equally weighted over the markets; drawdown 0 to -1; holding: of buying and holding."""
 
     program: str
@@ -221,7 +223,7 @@ class Equity(_Shape):
     phases: list[Phase]
 
 
-class ValidationLine(_Shape):
+class ValidationLine(Shape):
     """A validation's verdict."""
 
     run: str
@@ -233,20 +235,20 @@ class ValidationLine(_Shape):
     strategies: list[str]
 
 
-class Validations(_Shape):
+class Validations(Shape):
     """Validations of this store, the run searched last first."""
 
     validations: list[ValidationLine]
 
 
-class ValidationDetail(_Shape):
+class ValidationDetail(Shape):
     """A validation's whole record (validation.json), see docs/trust.md."""
 
     run: str
     record: dict[str, Any]
 
 
-class LedgerSpan(_Shape):
+class LedgerSpan(Shape):
     """What a row is charged to."""
 
     asset: str
@@ -255,7 +257,7 @@ class LedgerSpan(_Shape):
     end: int
 
 
-class LedgerRow(_Shape):
+class LedgerRow(Shape):
     """A row of the ledger of trials."""
 
     number: int
@@ -269,7 +271,7 @@ class LedgerRow(_Shape):
     spans: list[LedgerSpan]
 
 
-class LedgerRows(_Shape):
+class LedgerRows(Shape):
     """Rows of the ledger, the newest first, with its head and what is wrong with its chain (nothing: sound)."""
 
     total: int
@@ -279,14 +281,14 @@ class LedgerRows(_Shape):
     rows: list[LedgerRow]
 
 
-class Gap(_Shape):
+class Gap(Shape):
     """Absent bars: the open of the first, and how many."""
 
     first: int
     bars: int
 
 
-class Coverage(_Shape):
+class Coverage(Shape):
     """One symbol's bars: [first, end), locked from locked_from on; the ten longest gaps."""
 
     symbol: str
@@ -302,7 +304,7 @@ class Coverage(_Shape):
     columns: list[str]
 
 
-class Dataset(_Shape):
+class Dataset(Shape):
     """A dataset: bars of one venue and interval. newest: the head of its series of imports."""
 
     dataset: str
@@ -313,7 +315,7 @@ class Dataset(_Shape):
     instruments: list[Coverage]
 
 
-class DatasetLine(_Shape):
+class DatasetLine(Shape):
     """A dataset in a list."""
 
     dataset: str
@@ -328,13 +330,13 @@ class DatasetLine(_Shape):
     missing: int
 
 
-class Datasets(_Shape):
+class Datasets(Shape):
     """Datasets, the newest of each venue and interval first."""
 
     datasets: list[DatasetLine]
 
 
-class StrategyLine(_Shape):
+class StrategyLine(Shape):
     """A promoted strategy; forecast: shrunk annual Sharpe ratio with a 90 % interval."""
 
     id: str
@@ -350,121 +352,14 @@ class StrategyLine(_Shape):
     run: str
 
 
-class Strategies(_Shape):
+class Strategies(Shape):
     """Promoted strategies."""
 
     strategies: list[StrategyLine]
 
 
-class StrategyDetail(_Shape):
+class StrategyDetail(Shape):
     """A promoted strategy as it is kept, see docs/trust.md."""
 
     id: str
     strategy: dict[str, Any]
-
-
-class SessionLine(_Shape):
-    """A trading session, as its journal tells it. account: network and address; damage: why the journal does not read further."""
-
-    session: str
-    account: str
-    strategies: list[str]
-    halted: bool
-    equity: float
-    positions: int
-    open_orders: int
-    last: int
-    damage: str
-
-
-class Sessions(_Shape):
-    """Sessions, the one written last first."""
-
-    sessions: list[SessionLine]
-
-
-class Position(_Shape):
-    """A net position in units, negative if short, and each strategy's part of it."""
-
-    symbol: str
-    size: float
-    strategies: dict[str, float]
-
-
-class Positions(_Shape):
-    """What a session holds, as its book has it."""
-
-    session: str
-    positions: list[Position]
-
-
-class OrderLine(_Shape):
-    """An order. at: when it was made; phase: what is known of it. slippage: of the fills against the price asked, positive where it cost."""
-
-    cloid: str
-    at: int
-    symbol: str
-    side: Literal["buy", "sell"]
-    size: float
-    price: float
-    purpose: Literal["target", "stop", "flatten"]
-    reduce_only: bool
-    phase: Literal["intended", "unknown", "resting", "filled", "canceled", "rejected", "absent"]
-    open: bool
-    filled: float
-    average: Number
-    slippage: Number
-    reason: str
-
-
-class Orders(_Shape):
-    """Orders of a session, the newest first."""
-
-    session: str
-    orders: list[OrderLine]
-
-
-class Halted(_Shape):
-    """What may take no new risk: a symbol, or the account (empty)."""
-
-    symbol: str
-    reason: str
-
-
-class Risk(_Shape):
-    """An account against its day's start and its peak, USDC; shares from 0. unknown: orders whose outcome is not known."""
-
-    session: str
-    equity: float
-    day_start: float
-    peak: float
-    daily_loss: float
-    drawdown: float
-    unknown: int
-    halts: list[Halted]
-
-
-class JobLine(_Shape):
-    """A job on the cluster. kind: evolve, validate, …; status: as Ray names it."""
-
-    job: str
-    kind: str
-    status: str
-    message: str
-    started: int | None
-    ended: int | None
-
-
-class Jobs(_Shape):
-    """Jobs, the newest first; cluster: empty where the service knows none."""
-
-    cluster: str
-    jobs: list[JobLine]
-
-
-class Act(_Shape):
-    """What was done, and by whom: the living trader, or a line in the journal that the next trader begins with."""
-
-    session: str
-    act: Literal["halt", "flatten"]
-    by: Literal["trader", "journal"]

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from pydantic import TypeAdapter
 
-from quantga.service import shapes
+from quantga.service import shapes_live as shapes
 from quantga.store.lake import open_lake
 from tests.service.serving import serving
 from tests.service.traded import SESSION, START
