@@ -1,4 +1,4 @@
-"""Arrays lent to compiled code as bare pointers, and the lowest bit of a mask.
+"""Arrays lent to compiled code as bare pointers, masks of many values at once, and the lowest bit of a mask.
 
 Numba counts references at every call that takes an array and whenever one is taken out of a tuple; in a kernel of many
 small steps that costs ten times the arithmetic. The kernel's caller holds the arrays, so inside they need no counting.
@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
+
+MASKED = 32
+"""Values that `changed` looks at."""
+_FOUR = 4  # values in a register
 
 
 def _borrow(_typing: Any, array: Any) -> Any:
@@ -47,9 +52,35 @@ def _lowest_bit(_typing: Any, mask: Any) -> Any:
     return result(mask), count
 
 
+def _changed(_typing: Any, pointer: Any) -> Any:
+    if not isinstance(pointer, types.CPointer) or pointer.dtype != types.float64:
+        return None
+
+    def compare(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        four, word = ir.VectorType(ir.DoubleType(), _FOUR), ir.IntType(64)
+        mask = ir.Constant(word, 0)
+        for first in range(0, MASKED, _FOUR):
+            now, before = (
+                builder.load(
+                    builder.bitcast(builder.gep(arguments[0], [ir.Constant(word, place)]), four.as_pointer()), align=8
+                )
+                for place in (first, first - 1)
+            )
+            other = builder.and_(builder.fcmp_unordered("!=", now, before), builder.fcmp_ordered("ord", now, now))
+            bits = builder.zext(builder.bitcast(other, ir.IntType(_FOUR)), word)
+            mask = builder.or_(mask, builder.shl(bits, ir.Constant(word, first)))
+        return mask
+
+    result: Any = types.uint64
+    return result(pointer), compare
+
+
 borrow: Any = intrinsic(_borrow)
 """`borrow(array)` in compiled code: a pointer to a C-contiguous array's elements, valid while somebody else holds it."""
 further: Any = intrinsic(_further)
 """`further(pointer, offset)` in compiled code: a pointer to the element `offset` places on."""
 lowest_bit: Any = intrinsic(_lowest_bit)
 """`lowest_bit(mask)` in compiled code: the place of the lowest bit of a uint64 that is 1; 64 where none is."""
+changed: Any = intrinsic(_changed)
+"""`changed(pointer)` in compiled code: a uint64 with a bit for each of the `MASKED` floats from there on that is not NaN
+and not the one before it."""

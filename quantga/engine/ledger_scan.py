@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantga.engine.ledger_borrow import lowest_bit
+from quantga.engine.ledger_borrow import MASKED, changed, further, lowest_bit
 from quantga.engine.ledger_market import (
     BOUNDS,
     CALM_MAX,
@@ -35,6 +35,9 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 @merged
 def changes(wanted: Floats, first: int, count: int) -> np.uint64:
     """Return a bit for each of the `count` values from `first` on that is not NaN and not the value before it."""
+    if count == MASKED:
+        whole: np.uint64 = changed(further(wanted, first))
+        return whole
     mask = np.uint64(0)
     for i in range(count):
         value = wanted[first + i]

@@ -17,6 +17,8 @@ from quantga.lang.jit import njit
 type Floats = NDArray[np.float64]
 type Codes = NDArray[np.uint8]
 
+_FEW = 16  # values that are sorted by putting each in its place
+_HALVINGS = 40
 DAYS = 365.0
 """Days in a year: crypto trades on all of them."""
 
@@ -97,21 +99,58 @@ def mean_of(values: Floats) -> float:
 @njit
 def lowest(values: Floats, count: int, sign: float) -> Floats:
     """Return the `count` smallest of sign x values as a heap: the first is their largest, one of the next two follows."""
-    heap = np.full(count, math.inf)
+    heap = np.full(count + 1, math.inf)
+    heap[count] = -math.inf  # a place without a value: never the larger child
     for value in values:
         signed = sign * value
         if signed < heap[0]:
-            place = 0
-            while 2 * place + 1 < count:
-                child = 2 * place + 1
-                if child + 1 < count and heap[child + 1] > heap[child]:
-                    child += 1
-                if heap[child] <= signed:
+            place, child = 0, 1
+            while child < count:
+                one, other = heap[child], heap[child + 1]
+                child += other > one  # not a branch, which a processor would guess wrongly half of the time
+                larger = max(one, other)
+                if larger <= signed:
                     break
-                heap[place] = heap[child]
-                place = child
+                heap[place] = larger
+                place, child = child, 2 * child + 1
             heap[place] = signed
-    return heap
+    return heap[:count]
+
+
+@njit
+def largest_two(values: Floats, count: int, low: float, high: float) -> Floats:
+    """Return what `lowest` with sign -1 holds in front: minus the `count`-th largest value, then minus the one above it.
+
+    low, high: the least and the largest value. Halving their distance and counting is cheaper than a heap, whose every
+    step is a guess; where too many values are equal, the heap it is.
+    """
+    above, inside, floor = 0, len(values), -math.inf  # of values above `high`; of those up to it and above `floor`
+    for _ in range(_HALVINGS):
+        middle = low + (high - low) * 0.5
+        if inside <= _FEW or not low < middle < high:
+            break
+        found = 0
+        for i in range(len(values)):
+            found += 1 if values[i] > middle else 0
+        if found <= count - 2:
+            above, high, inside = found, middle, inside + above - found
+        elif found >= count:
+            low, floor, inside = middle, middle, found - above
+        else:
+            break
+    few, size = np.empty(_FEW), 0
+    if inside <= _FEW and count > 1:
+        for value in values:
+            if floor < value <= high:
+                place = size
+                while place > 0 and few[place - 1] < value:
+                    few[place] = few[place - 1]
+                    place -= 1
+                few[place] = value
+                size += 1
+    if size < count - above:
+        return lowest(values, count, -1.0)
+    return np.array([-few[count - 1 - above], -few[count - 2 - above]])
 
 
 @njit
@@ -268,7 +307,7 @@ def _tails(returns: Floats, out: Floats, why: Codes) -> None:
     days = len(returns)
     position = 0.05 * (days - 1)
     count = min(int(position) + 2, days)
-    low, high = lowest(returns, count, 1.0), lowest(returns, count, -1.0)
+    low, high = lowest(returns, count, 1.0), largest_two(returns, count, out[WORST_DAY], out[BEST_DAY])
     out[VAR_95] = _percentile(low, position)
     out[CVAR_95] = mean_of(low[1:]) if count > 1 else low[0]
     if out[VAR_95] == 0.0:

@@ -20,6 +20,7 @@ import numpy as np
 from quantga.lang.bars import Floats
 from quantga.lang.jit import inlined
 from quantga.lang.kernels_pointwise import LARGEST
+from quantga.lang.lanes import first, minus, pair, plus, put, second, times
 from quantga.lang.pointers import at
 
 ROOM = 10
@@ -92,27 +93,27 @@ def window_mean(x: Floats, window: int, rows: int, out: Floats, room: Floats) ->
 @inlined
 def window_std(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the standard deviation (ddof 0) of each window."""
-    stride = stride_of(window, rows)
-    back, back2, on, on2 = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
+    back, on = room, at(room, 2 * stride_of(window, rows))  # of each row the sum and that of the squares
     for begin in range(0, rows, window):
         end = begin + window - 1
         anchor, last = x[end], min(window, rows - begin)
-        old, new = at(x, end), at(x, end)
-        b, b2, f, f2 = at(back, end), at(back2, end), at(on, begin), at(on2, begin)
-        s = s2 = t = t2 = anchor - anchor
-        b[0], b2[0], f[0], f2[0] = s, s2, t, t2
+        old, new, b, f = at(x, end), at(x, end), at(back, 2 * end), at(on, 2 * begin)
+        s = t = pair(anchor - anchor, anchor - anchor)
+        put(b, 0, s)
+        put(f, 0, t)
         for j in range(1, last):
             d, e = old[-j] - anchor, new[j] - anchor
-            s, s2, t, t2 = s + d, s2 + d * d, t + e, t2 + e * e
-            b[-j], b2[-j], f[j], f2[j] = s, s2, t, t2
+            s, t = plus(s, pair(d, d * d)), plus(t, pair(e, e * e))
+            put(b, -2 * j, s)
+            put(f, 2 * j, t)
         for j in range(last, window):
             d = old[-j] - anchor
-            s, s2 = s + d, s2 + d * d
-            b[-j], b2[-j] = s, s2
+            s = plus(s, pair(d, d * d))
+            put(b, -2 * j, s)
     share = 1.0 / window
     for i in range(rows):
-        mean = (back[i] + on[i]) * share
-        variance = (back2[i] + on2[i]) * share - mean * mean
+        mean = (back[2 * i] + on[2 * i]) * share
+        variance = (back[2 * i + 1] + on[2 * i + 1]) * share - mean * mean
         v = 0.0 if variance < 0.0 else variance
         out[i] = np.sqrt(v) if v <= LARGEST else np.nan
 
@@ -121,28 +122,32 @@ def window_std(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> 
 def window_skew(x: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the skewness (biased) of each window; undefined where it does not vary."""
     stride = stride_of(window, rows)
-    back, back2, back3 = room, at(room, stride), at(room, 2 * stride)
-    on, on2, on3 = at(room, 3 * stride), at(room, 4 * stride), at(room, 5 * stride)
+    back, back3, on, on3 = room, at(room, 2 * stride), at(room, 3 * stride), at(room, 5 * stride)
     for begin in range(0, rows, window):
         end = begin + window - 1
         anchor, last, old, new = x[end], min(window, rows - begin), at(x, end), at(x, end)
-        b, b2, b3 = at(back, end), at(back2, end), at(back3, end)
-        f, f2, f3 = at(on, begin), at(on2, begin), at(on3, begin)
-        s = s2 = s3 = t = t2 = t3 = anchor - anchor
-        b[0], b2[0], b3[0], f[0], f2[0], f3[0] = s, s2, s3, t, t2, t3
+        b, b3, f, f3 = at(back, 2 * end), at(back3, end), at(on, 2 * begin), at(on3, begin)
+        s3 = t3 = anchor - anchor
+        s = t = pair(s3, s3)
+        put(b, 0, s)
+        put(f, 0, t)
+        b3[0], f3[0] = s3, t3
         for j in range(1, last):
             d, e = old[-j] - anchor, new[j] - anchor
             dd, ee = d * d, e * e
-            s, s2, s3, t, t2, t3 = s + d, s2 + dd, s3 + dd * d, t + e, t2 + ee, t3 + ee * e
-            b[-j], b2[-j], b3[-j], f[j], f2[j], f3[j] = s, s2, s3, t, t2, t3
+            s, s3, t, t3 = plus(s, pair(d, dd)), s3 + dd * d, plus(t, pair(e, ee)), t3 + ee * e
+            put(b, -2 * j, s)
+            put(f, 2 * j, t)
+            b3[-j], f3[j] = s3, t3
         for j in range(last, window):
             d = old[-j] - anchor
             dd = d * d
-            s, s2, s3 = s + d, s2 + dd, s3 + dd * d
-            b[-j], b2[-j], b3[-j] = s, s2, s3
+            s, s3 = plus(s, pair(d, dd)), s3 + dd * d
+            put(b, -2 * j, s)
+            b3[-j] = s3
     share = 1.0 / window
     for i in range(rows):
-        mean, square = (back[i] + on[i]) * share, (back2[i] + on2[i]) * share
+        mean, square = (back[2 * i] + on[2 * i]) * share, (back[2 * i + 1] + on[2 * i + 1]) * share
         variance = square - mean * mean
         third = (back3[i] + on3[i]) * share - mean * (3.0 * square - 2.0 * mean * mean)
         skew = third / (variance * np.sqrt(variance))
@@ -151,29 +156,39 @@ def window_skew(x: Floats, window: int, rows: int, out: Floats, room: Floats) ->
 
 @inlined
 def _comoments(a: Floats, b: Floats, window: int, rows: int, room: Floats) -> None:
-    """Leave in `room` the sums of a, b, aa, bb, ab (distances from anchors) before, then those behind the anchors."""
+    """Leave in `room` the sums of (a, b), (aa, bb) and ab (distances from anchors) before, then behind the anchors."""
     stride = stride_of(window, rows)
     half = 5 * stride
     for begin in range(0, rows, window):
         end = begin + window - 1
-        mid_a, mid_b, last = a[end], b[end], min(window, rows - begin)
-        x, y = at(a, end), at(b, end)
-        p, q = at(room, end), at(room, half + begin)
-        pb, paa, pbb, pab = at(p, stride), at(p, 2 * stride), at(p, 3 * stride), at(p, 4 * stride)
-        qb, qaa, qbb, qab = at(q, stride), at(q, 2 * stride), at(q, 3 * stride), at(q, 4 * stride)
-        nothing = (mid_a - mid_a) + (mid_b - mid_b)
-        sa = sb = saa = sbb = sab = nothing
-        p[0], pb[0], paa[0], pbb[0], pab[0] = sa, sb, saa, sbb, sab
+        last, x, y, mid = min(window, rows - begin), at(a, end), at(b, end), pair(a[end], b[end])
+        nothing = (a[end] - a[end]) + (b[end] - b[end])
+        p, pp, pab = at(room, 2 * end), at(room, 2 * stride + 2 * end), at(room, 4 * stride + end)
+        s = ss = pair(nothing, nothing)
+        sab = nothing
+        put(p, 0, s)
+        put(pp, 0, ss)
+        pab[0] = sab
         for j in range(1, window):
-            d, e = x[-j] - mid_a, y[-j] - mid_b
-            sa, sb, saa, sbb, sab = sa + d, sb + e, saa + d * d, sbb + e * e, sab + d * e
-            p[-j], pb[-j], paa[-j], pbb[-j], pab[-j] = sa, sb, saa, sbb, sab
-        sa = sb = saa = sbb = sab = nothing
-        q[0], qb[0], qaa[0], qbb[0], qab[0] = sa, sb, saa, sbb, sab
+            d = minus(pair(x[-j], y[-j]), mid)
+            s, ss, sab = plus(s, d), plus(ss, times(d, d)), sab + first(d) * second(d)
+            put(p, -2 * j, s)
+            put(pp, -2 * j, ss)
+            pab[-j] = sab
+        q, qq, qab = (
+            at(room, half + 2 * begin), at(room, half + 2 * stride + 2 * begin), at(room, half + 4 * stride + begin),
+        )  # fmt: skip
+        s = ss = pair(nothing, nothing)
+        sab = nothing
+        put(q, 0, s)
+        put(qq, 0, ss)
+        qab[0] = sab
         for j in range(1, last):
-            d, e = x[j] - mid_a, y[j] - mid_b
-            sa, sb, saa, sbb, sab = sa + d, sb + e, saa + d * d, sbb + e * e, sab + d * e
-            q[j], qb[j], qaa[j], qbb[j], qab[j] = sa, sb, saa, sbb, sab
+            d = minus(pair(x[j], y[j]), mid)
+            s, ss, sab = plus(s, d), plus(ss, times(d, d)), sab + first(d) * second(d)
+            put(q, 2 * j, s)
+            put(qq, 2 * j, ss)
+            qab[j] = sab
 
 
 @inlined
@@ -182,15 +197,12 @@ def window_corr(a: Floats, b: Floats, window: int, rows: int, out: Floats, room:
     stride = stride_of(window, rows)
     share = 1.0 / window
     _comoments(a, b, window, rows, room)
-    p, pb, paa, pbb, pab = (
-        room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride), at(room, 4 * stride),
-    )  # fmt: skip
-    q, qb, qaa, qbb, qab = (
-        at(room, 5 * stride), at(room, 6 * stride), at(room, 7 * stride), at(room, 8 * stride), at(room, 9 * stride),
-    )  # fmt: skip
+    p, pp, pab = room, at(room, 2 * stride), at(room, 4 * stride)
+    q, qq, qab = at(room, 5 * stride), at(room, 7 * stride), at(room, 9 * stride)
     for i in range(rows):
-        ma, mb = (p[i] + q[i]) * share, (pb[i] + qb[i]) * share
-        aa, bb = (paa[i] + qaa[i]) * share - ma * ma, (pbb[i] + qbb[i]) * share - mb * mb
+        ma, mb = (p[2 * i] + q[2 * i]) * share, (p[2 * i + 1] + q[2 * i + 1]) * share
+        aa = (pp[2 * i] + qq[2 * i]) * share - ma * ma
+        bb = (pp[2 * i + 1] + qq[2 * i + 1]) * share - mb * mb
         scale = aa * bb
         corr = ((pab[i] + qab[i]) * share - ma * mb) / np.sqrt(scale)
         corr = 1.0 if corr > 1.0 else corr
@@ -202,32 +214,33 @@ def window_corr(a: Floats, b: Floats, window: int, rows: int, out: Floats, room:
 def window_beta(a: Floats, b: Floats, window: int, rows: int, out: Floats, room: Floats) -> None:
     """Write the slope of the regression of `a` on `b` in each window; undefined where `b` does not vary."""
     stride = stride_of(window, rows)
+    sums, products = room, at(room, 2 * stride)  # of each row those of a and b; of ab and bb
+    sums_on, products_on = at(room, 4 * stride), at(room, 6 * stride)
     for begin in range(0, rows, window):
         end = begin + window - 1
-        mid_a, mid_b, last = a[end], b[end], min(window, rows - begin)
-        x, y, p, q = at(a, end), at(b, end), at(room, end), at(room, 4 * stride + begin)
-        pb, pbb, pab = at(p, stride), at(p, 2 * stride), at(p, 3 * stride)
-        qb, qbb, qab = at(q, stride), at(q, 2 * stride), at(q, 3 * stride)
-        nothing = (mid_a - mid_a) + (mid_b - mid_b)
-        sa = sb = sbb = sab = nothing
-        p[0], pb[0], pbb[0], pab[0] = sa, sb, sbb, sab
+        last, x, y, mid = min(window, rows - begin), at(a, end), at(b, end), pair(a[end], b[end])
+        nothing = (a[end] - a[end]) + (b[end] - b[end])
+        p, pp, q, qq = at(sums, 2 * end), at(products, 2 * end), at(sums_on, 2 * begin), at(products_on, 2 * begin)
+        s = ss = t = tt = pair(nothing, nothing)
+        put(p, 0, s)
+        put(pp, 0, ss)
+        put(q, 0, t)
+        put(qq, 0, tt)
         for j in range(1, window):
-            d, e = x[-j] - mid_a, y[-j] - mid_b
-            sa, sb, sbb, sab = sa + d, sb + e, sbb + e * e, sab + d * e
-            p[-j], pb[-j], pbb[-j], pab[-j] = sa, sb, sbb, sab
-        sa = sb = sbb = sab = nothing
-        q[0], qb[0], qbb[0], qab[0] = sa, sb, sbb, sab
+            d = minus(pair(x[-j], y[-j]), mid)
+            s, ss = plus(s, d), plus(ss, times(d, pair(second(d), second(d))))
+            put(p, -2 * j, s)
+            put(pp, -2 * j, ss)
         for j in range(1, last):
-            d, e = x[j] - mid_a, y[j] - mid_b
-            sa, sb, sbb, sab = sa + d, sb + e, sbb + e * e, sab + d * e
-            q[j], qb[j], qbb[j], qab[j] = sa, sb, sbb, sab
+            e = minus(pair(x[j], y[j]), mid)
+            t, tt = plus(t, e), plus(tt, times(e, pair(second(e), second(e))))
+            put(q, 2 * j, t)
+            put(qq, 2 * j, tt)
     share = 1.0 / window
-    p, pb, pbb, pab = room, at(room, stride), at(room, 2 * stride), at(room, 3 * stride)
-    q, qb, qbb, qab = at(room, 4 * stride), at(room, 5 * stride), at(room, 6 * stride), at(room, 7 * stride)
     for i in range(rows):
-        ma, mb = (p[i] + q[i]) * share, (pb[i] + qb[i]) * share
-        bb = (pbb[i] + qbb[i]) * share - mb * mb
-        beta = ((pab[i] + qab[i]) * share - ma * mb) / bb
+        ma, mb = (sums[2 * i] + sums_on[2 * i]) * share, (sums[2 * i + 1] + sums_on[2 * i + 1]) * share
+        bb = (products[2 * i + 1] + products_on[2 * i + 1]) * share - mb * mb
+        beta = ((products[2 * i] + products_on[2 * i]) * share - ma * mb) / bb
         out[i] = beta if (bb > 0.0) & (abs(beta) <= LARGEST) else np.nan
 
 

@@ -184,6 +184,15 @@ def test_lowest_is_the_start_of_the_sorted(values, count):
     assert max(heap[1:3], default=heap[0]) == sorted(heap)[-2:][0]
 
 
+@given(st.lists(st.floats(-1.0, 1.0) | st.sampled_from([0.0, 0.01]), min_size=1, max_size=200), st.integers(1, 40))
+def test_the_two_before_the_largest_are_those_of_the_heap(values, count):
+    count, series = min(count, len(values)), np.array(values)
+    heap = metrics.lowest(series, count, -1.0).tolist()
+    found = metrics.largest_two(series, count, series.min(), series.max()).tolist()
+    assert found[0] == heap[0]
+    assert max(found[1:3], default=None) == max(heap[1:3], default=None)
+
+
 @given(st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=80))
 def test_every_figure_is_finite_or_undefined_with_a_reason(daily):
     found, _ = figures_of(daily)
