@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import ray.job_submission
@@ -111,6 +113,24 @@ def test_an_unknown_job_another_ray_no_token_and_nobody_there(client, monkeypatc
     monkeypatch.setattr(ray.job_submission, "JobSubmissionClient", Older)
     with pytest.raises(ConfigError, match=r"runs Ray 2\.50\.0, and this is Ray"):
         jobs.logs("x")
+
+
+def test_a_job_that_is_stopped_twice_says_how_it_ended(monkeypatch):
+    class Stopping(Client):
+        ended: ClassVar[list[str]] = []
+
+        def get_job_info(self, job):
+            return SimpleNamespace(status="STOPPED" if job in self.ended else "RUNNING")
+
+        def stop_job(self, job):
+            self.ended.append(job)
+            return True
+
+    monkeypatch.setattr(ray.job_submission, "JobSubmissionClient", Stopping)
+    jobs.stop("evolve-1")
+    with pytest.raises(ClusterError, match="job evolve-1 is not running: it ended as STOPPED"):
+        jobs.stop("evolve-1")
+    assert Stopping.ended == ["evolve-1"]
 
 
 def test_where_jobs_go(monkeypatch):
