@@ -71,6 +71,10 @@ warm: $(STAMP) ## Compile the numerical kernels now, into the cache
 s3: $(STAMP) ## A real S3 server on this machine, with a bucket and its keys (Ctrl-C ends it)
 	@$(BIN)/python -m tests.store.weed
 
+.PHONY: chaos
+chaos: $(STAMP) ## Trading under faults: real processes killed, a bad network, planted mistakes (seeded, this machine only)
+	@$(BIN)/python -m pytest -q -m "proof or not proof" tests/live/chaos tests/live/test_mutants.py
+
 .PHONY: proof
 proof: $(STAMP) ## The long versions of the checks (hours; resumable); writes docs/proof.md
 	@$(BIN)/python tests/proof.py
