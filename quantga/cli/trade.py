@@ -161,9 +161,9 @@ def _on_ray(settings: Settings, wanted: Wanted, key: str, passphrase: str, resou
     from quantga.venue.hyperliquid.signing import Signer
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with connect(settings.cluster):
+        for number in (signal.SIGTERM, signal.SIGINT):  # Ray, when it connects, puts its own in their place
+            signal.signal(number, lambda *_: stop.set())
         handle = open_trader(wanted, passphrase, resource, key=Signer(key, mainnet=False).address)
         if detach:
             say("the trader lives on Ray; `quantga status` shows it, `quantga halt` and `quantga flatten` reach it")

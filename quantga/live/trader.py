@@ -208,7 +208,12 @@ def attend(handle: Any, say: Callable[[str], None], stopping: Callable[[], bool]
             end(handle)
             raise ConfigError(status["failure"])
         if stopping() or status["ended"]:
-            end(handle)
+            safe = end(handle)
+            say(
+                "the trader stopped; stops stay"
+                if safe
+                else "the trader was ended: what is open is settled at the next start"
+            )
             return
         time.sleep(_WAIT_S)
 
