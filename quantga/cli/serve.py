@@ -32,10 +32,12 @@ def serve(
     """Serve the API and the page of a store; needs a token: `quantga token create`."""
     from quantga.service.open import Place, open_service
     from quantga.service.open import serve as run
+    from quantga.telemetry.logs import log_lines
 
     place = Place(host, port, tuple(allow_host or ()), proxy, cluster)
     service = open_service(Settings.load({"store": {"path": store}}).store.path, state_folder(), place)
     if not service.guard.tokens.all():
         say("there is no token yet: `quantga token create NAME` makes one, here or in another window")
     say(f"quantga serves {service.lake.root} at http://{host}:{port} (Ctrl-C ends it)")
+    log_lines()
     run(service, place)

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from quantga.errors import StoreError
+from quantga.telemetry.scrub import scrub
 
 _PRIVATE = 0o600
 
@@ -25,8 +26,9 @@ class Audit:
             raise StoreError(f"the audit log {path} cannot be written ({error.strerror}): set QUANTGA_STATE") from error
 
     def write(self, **facts: str | int) -> None:
-        """Append one line; `at` is ms UTC. Never a token, a cookie or a body."""
-        os.write(self._file, orjson.dumps({"at": time.time_ns() // 1_000_000, **facts}) + b"\n")
+        """Append one line; `at` is ms UTC. Never a token, a cookie or a body; whoever puts one into a path finds it removed."""
+        plain = {name: scrub(value) if isinstance(value, str) else value for name, value in facts.items()}
+        os.write(self._file, orjson.dumps({"at": time.time_ns() // 1_000_000, **plain}) + b"\n")
 
     def close(self) -> None:
         """Give the file back."""

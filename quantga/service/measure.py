@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from fastapi import APIRouter
@@ -13,9 +14,11 @@ from quantga.service.access import Scope
 from quantga.service.answers import PROBLEMS, needs
 from quantga.telemetry.exporter import Exporter
 
+_LOG = logging.getLogger(__name__)
+
 
 class Measured:
-    """ASGI middleware that counts what is answered, outside of the gate, so that refusals are counted too."""
+    """ASGI middleware that counts and logs what is answered, outside of the gate, so that refusals are counted too."""
 
     def __init__(self, app: ASGIApp, exporter: Exporter) -> None:
         self.app, self.exporter = app, exporter
@@ -27,7 +30,12 @@ class Measured:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "")
-                self.exporter.answered(scope["method"], route, message["status"], time.perf_counter() - began)
+                seconds, caller = time.perf_counter() - began, scope.get("quantga.caller")
+                self.exporter.answered(scope["method"], route, message["status"], seconds)
+                facts = {"method": scope["method"][:16], "route": route, "status": message["status"]}
+                _LOG.info(
+                    "answered", extra={**facts, "ms": round(1000 * seconds, 1), "who": caller.id if caller else ""}
+                )
             await send(message)
 
         await self.app(scope, receive, told if scope["type"] == "http" else send)
