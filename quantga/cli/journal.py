@@ -20,9 +20,13 @@ _SHOWN = 20
 def replay(session: SessionArgument = "last", store: StoreOption = None, json: JsonOption = False) -> None:
     """Decide a session again from its journal; leaves with 1 where an order, target or decision is not the same."""
     from quantga.live.explain import find_session
+    from quantga.live.journal import read
     from quantga.live.replay import replay as again
 
-    _, _, entries = find_session(open_store(store), session)
+    place, name, entries = find_session(open_store(store), session)
+    damage = read(place.journal(name))[1]
+    if damage is not None:
+        say(f"the journal does not read from entry {damage.number} on: {damage.reason} ({damage.size:,} bytes)")
     found = again(entries)
     if json:
         give_json(asdict(found))
@@ -34,6 +38,10 @@ def replay(session: SessionArgument = "last", store: StoreOption = None, json: J
         rows = [(one.entry, one.what, one.journaled, one.again) for one in found.mismatches[:_SHOWN]]
         if rows:
             give_table("mismatches", ("entry", "what", "journaled", "decided again"), rows)
+    if damage is not None and not damage.torn:
+        raise DataError(
+            f"the journal is damaged from entry {damage.number} on: only what is before it was decided again"
+        )
     if found.mismatches:
         raise DataError(f"{len(found.mismatches)} mismatches: the first is at entry {found.mismatches[0].entry}")
 

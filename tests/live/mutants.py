@@ -157,6 +157,8 @@ def fate_of(seed: int) -> tuple[Fate, int]:
         return Fate(dice, dies_in=dice.choice((-1, dice.randint(1, 120)))), skew
     if seed % 4 == 1:  # a network that hangs: what is sent arrives late or never, and so does what should undo it
         return Fate(dice, lost=0.3, late=0.5), skew
+    if seed % 4 == 2:  # a venue that executes, and answers hardly any question
+        return Fate(dice, unanswered=0.6, unread=0.35), skew
     chance = dice.choice((0.05, 0.15, 0.3))
     kinds = [chance if dice.random() < 0.7 else 0.0 for _ in range(5)]
     return Fate(dice, *kinds, dies_in=dice.choice((-1, dice.randint(1, 150)))), skew
