@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from quantga.streams import stream
+
 _HOUR_S = 3600.0
 
 
@@ -86,7 +88,7 @@ class Simulation:
 
     def __init__(self, fleet: Fleet, driver: Driver, seed: int) -> None:
         self._fleet, self._driver = fleet, driver
-        self._draw = np.random.default_rng(seed)
+        self._draw = stream(seed, "losses")
         self._events: list[tuple[float, int, str, tuple[int, int], Task | None]] = []
         self._count = 0
         self._queue: deque[Task] = deque()
