@@ -160,8 +160,9 @@ class Clockwork:
                 continue
             price = desk.state.coins[coin].px
             sweep(desk, coin, price, price)
-            if desk.books[coin].side(1) or desk.books[coin].side(-1):
-                levels(desk, coin, 1)  # built now: later it would depend on who looked when
+            bid, ask = desk.books[coin].best_px(1), desk.books[coin].best_px(-1)
+            if bid > price or 0 < ask < price:  # such orders bound the levels, so build them before anybody looks
+                levels(desk, coin, 1)
         for coin in moved:
             fire_triggers(desk, coin)
         check_liquidations(desk)

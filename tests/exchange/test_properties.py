@@ -10,6 +10,7 @@ from quantga.exchange.book import Book
 from quantga.exchange.engine import new_engine
 from quantga.exchange.info import book_frame
 from quantga.exchange.state import Order
+from tests.exchange.conftest import Desk
 
 TIFS = ("Gtc", "Gtc", "Gtc", "Alo", "Ioc")
 
@@ -178,3 +179,27 @@ def test_a_book_keeps_price_then_time():
     for side in (1, -1):
         want = sorted((o for o in orders if o.side == side), key=lambda o: (-side * o.px, o.oid))
         assert [oid for _, oid in book.side(side)] == [o.oid for o in want]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_who_looks_at_the_books_changes_nothing(replay, seed):
+    """Levels are built when somebody looks: the market goes the same way whether or not anybody does."""
+    desks = []
+    for looks in (False, True):
+        stream = random.Random(seed)
+        assets = load_assets()
+        bars = read_folder(replay, assets)
+        desk = Desk(new_engine(bars, [assets[one.name] for one in bars], seed=seed, start=None))
+        ann = desk.fund("ann", 10_000_000)
+        for _ in range(60):
+            coin, side = stream.randrange(3), stream.choice((-1, 1))
+            share = 1 + side * stream.choice((-0.0001, 0, 0.0001, 0.0003, 0.001, -0.003, -0.01))
+            size = {0: 0.01, 1: 0.3, 2: 4000}[coin]
+            desk.order(ann, coin, side * size, desk.near(coin, share), stream.choice(("Gtc", "Alo")))
+            if looks:
+                for one in range(3):
+                    book_frame(desk.engine.desk, one)
+            desk.pass_time(stream.randrange(1, 90_000))
+        desks.append(desk)
+    assert desks[0].engine.digest() == desks[1].engine.digest()
+    assert desks[0].szi(ann, 0) == desks[1].szi(ann, 0)
