@@ -5,17 +5,20 @@ A session is the fold of its journal (`quantga.live.session`), so what is shown 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quantga.errors import DataError
 from quantga.live.journal import read
 from quantga.live.orders import Order
 from quantga.live.session import Session, fold
 from quantga.store.lake import Lake
 
+_LOG = logging.getLogger(__name__)
 _KEPT = 32
 
 type Row = dict[str, Any]
@@ -46,11 +49,17 @@ class Sessions:
         return [path for there, path in sorted(found, key=lambda one: -one[0].st_mtime_ns) if there.st_size]
 
     def all(self) -> list[Told]:
-        """Return every session, the one written last first."""
-        return [self._read(path) for path in self.paths()]
+        """Return every session that makes sense, the one written last first; of another the log tells, and `one` says why."""
+        found = []
+        for path in self.paths():
+            try:
+                found.append(self._read(path))
+            except DataError as error:
+                _LOG.warning("%s", error)
+        return found
 
     def one(self, name: str) -> Told | None:
-        """Return the session with this id; None if there is none."""
+        """Return the session with this id; None if there is none. DataError where its journal makes no sense."""
         path = next((path for path in self.paths() if path.parent.name == name), None)
         return self._read(path) if path else None
 
@@ -60,18 +69,20 @@ class Sessions:
             known = self._known.get(path)
             if known and known[0] == size:
                 return known[1]
-            entries, damage = read(path)
-            told = Told(
-                path.parent.name,
-                path.parent.parent.name,
-                fold(entries),
-                entries[-1].time,
-                damage.reason if damage else "",
-            )
+            told = _told(path)
             self._known[path] = (size, told)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
             return told
+
+
+def _told(path: Path) -> Told:
+    entries, damage = read(path)
+    try:
+        state = fold(entries)
+    except (DataError, ValueError, KeyError) as error:
+        raise DataError(f"the journal of session {path.parent.name} makes no sense: {error}") from error
+    return Told(path.parent.name, path.parent.parent.name, state, entries[-1].time, damage.reason if damage else "")
 
 
 def line(told: Told) -> Row:

@@ -38,4 +38,6 @@ async def watch(service: Service) -> None:
             await asyncio.to_thread(service.archive.look_for_validations)
         except QuantgaError as error:
             _LOG.warning("the lake was not indexed: %s", error)
+        except Exception as error:  # noqa: BLE001 (a watch that ended would leave readers with an old catalog for ever)
+            _LOG.error("the lake was not indexed", exc_info=error)
         await asyncio.sleep(pause)

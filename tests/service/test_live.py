@@ -7,6 +7,7 @@ import shutil
 import pytest
 from pydantic import TypeAdapter
 
+from quantga.live.journal import Journal
 from quantga.service import shapes_live as shapes
 from quantga.store.lake import open_lake
 from tests.service.serving import serving
@@ -71,3 +72,15 @@ def test_a_torn_last_line_is_told_and_left_as_it_is(judged, tmp_path):
         assert line["damage"] == "its last line is not complete"
         assert not line["halted"]
     assert journal.read_bytes() == before
+
+
+def test_a_journal_that_makes_no_sense_hides_no_other(judged, tmp_path):
+    store = shutil.copytree(judged[0], tmp_path / "store")
+    place = next((store / "sessions").iterdir())
+    with Journal(place / "0002-00000000" / "journal") as journal:
+        journal.append(START, ("fill", {"coin": 1}))
+    with serving(store, tmp_path / "state") as one:
+        assert [line["session"] for line in one.read("/api/v1/sessions")["sessions"]] == [SESSION]
+        answer = one.get("/api/v1/sessions/0002-00000000")
+        assert (answer.status_code, "makes no sense" in answer.json()["error"]) == (503, True)
+        assert SESSION in one.get("/metrics").text
