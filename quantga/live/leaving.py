@@ -45,7 +45,9 @@ async def leave(place: Account, key: str, url: str, reason: str, wait: float, sa
             say("the trader does not get it done: closing from here")
         meta = await _asked(client.meta)
         out = Exit(client, place.address, meta, Nonces(nonce or 0))
-        state = await out.flat(lambda one: say(f"{len(one.positions)} positions are left"))
+        state = await out.flat(
+            lambda one: say(f"still held: {', '.join(f'{p.size} {p.coin}' for p in one.positions) or 'nothing'}")
+        )
         return _proof(place, state, "from here")
 
 
