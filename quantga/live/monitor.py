@@ -139,7 +139,7 @@ def shadow(
             outcome = trace(wanted, prepared, encode_terms(costs, bars.base), encode_genes([program.genes], costs)[0])
             wealth[program.id].append(outcome.equity[closes] / costs.capital)
     shortest = min(len(one) for parts in wealth.values() for one in parts)
-    together = {name: sum(part[-shortest:] for part in parts) / len(parts) for name, parts in wealth.items()}
+    together = {name: np.mean([part[-shortest:] for part in parts], axis=0) for name, parts in wealth.items()}
     return {name: np.asarray(one[1:] / one[:-1] - 1) for name, one in together.items()}
 
 

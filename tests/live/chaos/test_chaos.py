@@ -13,7 +13,7 @@ from quantga.live.replay import replay
 from tests.live.chaos.checker import Verdict
 from tests.live.chaos.yard import Yard
 
-SAMPLE = ("the reply is lost after execution", "kill -9 of the trader")
+SAMPLE = ("the reply is lost after execution", "kill -9 of the trader", "kill -9 of the exchange")
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def play(one: Yard, names: list[str]) -> Verdict:
     return one.end()
 
 
+@pytest.mark.proof  # CI has two of them in tests/live/test_story.py
 @pytest.mark.timeout(900)
 def test_a_sample_of_what_may_happen(yard, record_property) -> None:
     one = yard(1)
