@@ -70,7 +70,7 @@ class Lab:
                 break
             if driver.alive:
                 driver = self._kill(kind, which, driver, store)
-        if driver.wait():  # its own raylet went with a node: given again, the command goes on
+        if driver.wait(1800):  # its own raylet went with a node: given again, the command goes on
             driver = self._drive(store)
         return driver.answer()["digest"]
 

@@ -38,9 +38,9 @@ class Driven:
         self.wait()
         shutil.rmtree(self._folder)
 
-    def wait(self) -> int:
-        """Wait until it is over; return its exit code."""
-        return self.process.wait(timeout=240)
+    def wait(self, seconds: float = 240) -> int:
+        """Wait until it is over, so long at the most; return its exit code."""
+        return self.process.wait(timeout=seconds)
 
     def said(self) -> str:
         return (self._folder / "err").read_text()[-3000:]
