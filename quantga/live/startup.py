@@ -64,7 +64,8 @@ async def master_of(venue: Venue, key: str, account: str) -> str:
 
 def _unknown(network: Network, key: str) -> str:
     if network is Network.PAPER:
-        return f"the exchange has no account {key}: fund it with `quantga exchange fund {key}=10000`"
+        fund = f"`quantga exchange fund {key}=10000`"
+        return f"the exchange has no account {key}: fund it with {fund} (and its --port, where that is not 8100)"
     return f"{network} knows no account and no agent {key}: approve this key as an agent of your account first"
 
 
