@@ -57,6 +57,22 @@ class Stuck(Exception):
     """It asks and asks, and nothing comes of it."""
 
 
+MOST_USDC = 1_000.0
+"""In one symbol: the rules want 0.5 and 0.3 times 1,000 USDC each, so that what is done twice is seen."""
+
+
+@dataclass
+class Watched(World):
+    """An exchange of which is noted how much was held at the most."""
+
+    most: float = 0.0
+
+    def _look(self) -> None:
+        super()._look()
+        rows = self.told("clearinghouseState")["assetPositions"]
+        self.most = max([self.most, *(float(row["position"]["positionValue"]) for row in rows)])
+
+
 @dataclass
 class Disk:
     """How many bytes of the journal would survive if the power failed now."""
@@ -164,7 +180,7 @@ def fate_of(seed: int) -> tuple[Fate, int]:
     return Fate(dice, *kinds, dies_in=dice.choice((-1, dice.randint(1, 150)))), skew
 
 
-async def complaints(world: World, folder: Path, seed: int, parts: Parts) -> list[str]:
+async def complaints(world: Watched, folder: Path, seed: int, parts: Parts) -> list[str]:
     """Play a scenario; return what the exchange has to complain of afterwards."""
     fate, skew = fate_of(seed)
     calm = not (fate.lost or fate.late or fate.unanswered or fate.unread or fate.refused) and fate.dies_in < 0
@@ -182,7 +198,12 @@ async def complaints(world: World, folder: Path, seed: int, parts: Parts) -> lis
             trader = await trade(world, machine, Fate(fate.dice), 2, parts)
     except (QuantgaError, Stuck, AssertionError, KeyError) as error:
         return [f"{type(error).__name__}: {error}"]
-    return [*_judged(world, trader), *([f"{world.naked} ms without a stop"] if calm and world.naked > 1_000 else [])]
+    found = _judged(world, trader)
+    if calm and world.naked > 1_000:
+        found.append(f"{world.naked} ms without a stop")
+    if world.most > MOST_USDC:
+        found.append(f"{world.most:.0f} USDC were held in one symbol")
+    return found
 
 
 def _power_fails(machine: Machine, dice: random.Random) -> None:

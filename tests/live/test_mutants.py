@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.mutants import MUTANTS, Parts, complaints
-from tests.live.ring import World, market
+from tests.live.mutants import MUTANTS, Parts, Watched, complaints
+from tests.live.ring import market
 
 SAMPLE = ("no lookup after a timeout", "orders outlive their expiry", "fills are asked for once")
 MOST = 200
@@ -21,7 +21,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def found_out(bars: Path, folder: Path, parts: Parts, seeds: range) -> tuple[int, list[str]]:
     """The first scenario in which the exchange complains, and of what; (-1, []) if there is none."""
     for seed in seeds:
-        found = await complaints(World.of(bars), folder / str(seed), seed, parts)
+        found = await complaints(Watched.of(bars), folder / str(seed), seed, parts)
         if found:
             return seed, found
     return -1, []
