@@ -21,7 +21,7 @@ def fuzz(served, examples, tmp_path, phases="fuzzing"):
             sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/api/v1/openapi.json",
             "--header", f"Authorization: Bearer {served.tokens['research']}", "--exclude-path-regex", "/events$",
             "--checks", "all", "--max-examples", str(examples), "--seed", "1", "--generation-database", "none", "--no-color",
-            "--mode", "all", "--phases", phases, "--suppress-health-check", "all", "--request-timeout", "120",
+            "--mode", "all", "--phases", phases, "--suppress-health-check", "all", "--request-timeout", "120", "--max-response-time", "120",
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=3000, env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
