@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 (a script, not a package)
 """The service as an application of Ray Serve: `anyscale service deploy -f anyscale/service.yaml`.
 
 Its tokens are in QUANTGA_STATE, which has to outlive the machine; QUANTGA_HOST is the name by which browsers call it.
