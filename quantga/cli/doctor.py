@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,7 +70,7 @@ def _secret(key: str, key_file: Path | None, passphrase: str) -> str:
 async def _ask(network: Network, url: str, secret: str, account: str, coin: str) -> tuple[list[Check], Walk | None]:
     """Check venue and account; walk one order of `coin` through where it is given."""
     from quantga.live.doctor import Recording, checkup, walk
-    from quantga.live.watchdog import RESERVE
+    from quantga.venue.budget import ALONE
     from quantga.venue.desk import Desk
     from quantga.venue.hyperliquid.client import Hyperliquid
     from quantga.venue.hyperliquid.rest import Rest
@@ -82,8 +82,10 @@ async def _ask(network: Network, url: str, secret: str, account: str, coin: str)
     name = signer.address if signer else ""
     async with Rest(url, timeout=10.0) as rest:
         recording = Recording(rest)
-        limits = None if coin else RESERVE
-        venue = Hyperliquid(Desk(recording, actual, limits, learn=learned), network, signer)
+        few = replace(
+            ALONE, weight=300
+        )  # its questions weigh some 200 together, and a trader seldom uses all of the rest
+        venue = Hyperliquid(Desk(recording, actual, few, learn=learned), network, signer)
         found = await checkup(venue, url, name, account)
         if not coin or any(one.state == "red" for one in found):
             return found, None
