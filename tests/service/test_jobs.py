@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,10 +66,11 @@ def test_a_cluster_that_does_not_answer_is_a_sentence(judged, tmp_path):
 def test_a_job_is_started_followed_and_stopped_on_ray(judged, tmp_path, monkeypatch):
     """A head node of our own, with its dashboard; the job is an evolution of this very store."""
     monkeypatch.chdir(ROOT)
+    short = tempfile.mkdtemp(prefix="qg-")  # Ray's sockets have paths of at most 107 bytes
     with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
         port, dashboard = free.getsockname()[1], other.getsockname()[1]
     command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
-    command += [f"--dashboard-port={dashboard}", "--dashboard-host=127.0.0.1", f"--temp-dir={tmp_path / 'ray'}"]
+    command += [f"--dashboard-port={dashboard}", "--dashboard-host=127.0.0.1", f"--temp-dir={short}"]
     command += ["--min-worker-port=21000", "--max-worker-port=21999", "--include-dashboard=true"]
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
@@ -91,4 +94,5 @@ def test_a_job_is_started_followed_and_stopped_on_ray(judged, tmp_path, monkeypa
                 assert one.call("POST", "/api/v1/jobs/nosuch/stop", "research").status_code == 404
         finally:
             head.terminate()
-            head.wait(60)
+            head.wait(120)
+            shutil.rmtree(short, ignore_errors=True)
