@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,8 @@ class Lab:
             self.server.start()
         elif kind == "node":
             self.cluster.remove_node(self.nodes.pop(which % len(self.nodes)), allow_graceful=False)
-            self.nodes.append(self._node())
+            with standing_still(driver):
+                self.nodes.append(self._node())
         else:
             self._kill_worker(which)
         return driver
@@ -111,6 +112,16 @@ class Lab:
 
     def _committed(self, store: str) -> int:
         return sum(path.endswith("/state.json") for path in open_lake(store).paths("runs"))
+
+
+@contextmanager
+def standing_still(driver):
+    """Let a driver wait, so that a new node, which takes seconds to start, comes before the run is over."""
+    driver.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        driver.process.send_signal(signal.SIGCONT)
 
 
 def _processes() -> list[int]:
