@@ -109,7 +109,8 @@ class Lake:
         if digest and sha256(data) != digest:
             raise ManifestMismatch(f"{self.root}/{path} was changed after it was written: restore it, or import again")
         try:
-            return pq.read_table(io.BytesIO(data))
+            # Not `read_table`: a thread of its scan may let go of the bytes when Python is ending, and that aborts the process.
+            return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestMismatch(f"{self.root}/{path} is not a readable Parquet file: {error}") from error
 

@@ -56,7 +56,7 @@ def driver(store: Path, workers: int, resume: str = "", hold: int = 0, **environ
 
 def digest_from(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err[-2000:]
+    assert process.returncode == 0, err[-6000:]
     return out.split()[-1]
 
 
